@@ -1,0 +1,192 @@
+"""What was read, kept: Parquet files of records, the ledger, and the tables made from them.
+
+A folder of its own in the cache for each set of objects, so that the notebooks of a run, and later runs over the same
+objects, read nothing twice:
+
+    logs/KEY/part-*.parquet       the records, typed
+    logs/KEY/ledger.json          what was read
+    logs/KEY/derived/KEY2/*       tables for one period, inventory and set of CIDRs
+
+Every folder is written under another name and renamed when it is whole, so a run killed at any moment leaves nothing
+half-written behind; two runs that make the same folder at once both succeed, and one of them wins. Blind spot: an object
+changed in place with the same size and time stamp is not noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowkit.ledger import Ledger, LedgerRow
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from flowkit.sources import Object
+
+__all__ = ["UNUSED_DAYS", "cache_folder", "digest", "is_store", "publish", "read_ledger", "read_objects", "sweep"]
+
+#: Raised when a change in reading or in the tables makes kept files wrong.
+FORMAT = 1
+
+#: Folders that nobody opened for this many days are removed.
+UNUSED_DAYS = 7
+
+_LEDGER = "ledger.json"
+_ROWS_PER_GROUP = 200_000
+
+
+def cache_folder() -> Path:
+    """Where kept files live: `$FLOWKIT_CACHE_DIR`, else `flowkit` in the user's cache folder."""
+    given = os.environ.get("FLOWKIT_CACHE_DIR")
+    if given:
+        return Path(given)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "flowkit"
+
+
+def digest(*parts: Any) -> str:
+    """A name for something made from `parts`, the same wherever and whenever it is made."""
+    text = json.dumps([FORMAT, *parts], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def is_store(folder: str) -> bool:
+    """Whether a folder holds kept records rather than flow logs."""
+    return (Path(folder) / _LEDGER).is_file() and (Path(folder) / "derived").is_dir()
+
+
+def publish(folder: Path, fill: Callable[[Path], None]) -> Path:
+    """Make `folder` whole or not at all: `fill` writes into a staging folder, which is then renamed."""
+    if folder.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        fill(staging)
+        for path in staging.rglob("*"):
+            if path.is_file():
+                _sync(path)
+        _sync(staging)
+        try:
+            staging.rename(folder)
+        except OSError:
+            if not folder.exists():  # somebody else may have made it meanwhile; then theirs is as good
+                raise
+        _sync(folder.parent)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return folder
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sweep(now_s: float | None = None) -> None:
+    """Remove what nobody used for UNUSED_DAYS, and staging folders that a killed run left behind a day ago."""
+    logs = cache_folder() / "logs"
+    if not logs.is_dir():
+        return
+    now_s = time.time() if now_s is None else now_s
+    for folder in logs.iterdir():
+        try:
+            used_s = folder.stat().st_mtime
+        except OSError:
+            continue
+        days = 1 if folder.name.startswith(".") else UNUSED_DAYS
+        if now_s - used_s > days * 86_400:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def read_ledger(folder: Path) -> Ledger:
+    """The ledger of kept records."""
+    rows = json.loads((folder / _LEDGER).read_text(encoding="utf-8"))
+    return Ledger.of(LedgerRow.from_dict(row) for row in rows)
+
+
+def read_objects(
+    objects: Sequence[Object],
+    folder: Path,
+    *,
+    log_format: str | Mapping[str, str] | None,
+    tell: Callable[[int, int], None],
+) -> None:
+    """Read every object into Parquet files in `folder`, with the ledger. One thread a core, a stretch of objects each.
+
+    `tell(objects, records)` is called as objects are done. Memory is bounded by a row group per thread and schema.
+    """
+    from flowkit.parse import read_object
+
+    workers = max(1, min(os.cpu_count() or 1, len(objects)))
+    done = [0, 0]
+
+    def stretch(place: int) -> list[LedgerRow]:
+        rows = []
+        with _Parts(folder, place) as parts:
+            first = len(objects) * place // workers
+            last = len(objects) * (place + 1) // workers
+            for object_id in range(first, last):
+                row = read_object(objects[object_id], parts.add, log_format=log_format, object_id=object_id + 1)
+                rows.append(row)
+                done[0] += 1
+                done[1] += row.records
+                tell(done[0], done[1])
+        return rows
+
+    with ThreadPoolExecutor(workers) as pool:
+        ledger = Ledger.of(row for rows in pool.map(stretch, range(workers)) for row in rows)
+    (folder / _LEDGER).write_text(json.dumps(ledger.as_dicts()), encoding="utf-8")
+    (folder / "derived").mkdir()
+
+
+class _Parts:
+    """Parquet files of one reading thread: one per schema, written a row group at a time."""
+
+    def __init__(self, folder: Path, place: int) -> None:
+        self._folder, self._place = folder, place
+        self._writers: dict[pa.Schema, Any] = {}
+        self._waiting: dict[pa.Schema, list[Any]] = {}
+
+    def __enter__(self) -> _Parts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for schema in list(self._waiting):
+            self._flush(schema)
+        for writer in self._writers.values():
+            writer.close()
+
+    def add(self, batch: Any) -> None:
+        """Take a batch of records."""
+        import pyarrow as pa
+
+        table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
+        waiting = self._waiting.setdefault(table.schema, [])
+        waiting.append(table)
+        if sum(len(one) for one in waiting) >= _ROWS_PER_GROUP:
+            self._flush(table.schema)
+
+    def _flush(self, schema: pa.Schema) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        waiting = self._waiting.pop(schema, [])
+        if not waiting:
+            return
+        if schema not in self._writers:
+            path = self._folder / f"part-{self._place:02d}-{len(self._writers):02d}.parquet"
+            self._writers[schema] = pq.ParquetWriter(path, schema, compression="zstd", compression_level=1)
+        self._writers[schema].write_table(pa.concat_tables(waiting), row_group_size=_ROWS_PER_GROUP)

@@ -1,0 +1,186 @@
+"""The tables that every question reads, and how each is made from `raw_records`.
+
+    raw_records -> records -> interfaces -> addresses -> conversations -> parts, services_hour
+                        \\-> flows, gaps
+
+`build` runs the steps in order on an engine; what only the steps need is dropped as soon as it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+
+from flowkit.engines import bind
+from flowkit.tables import addresses, conversations, interfaces, records
+from flowkit.tables.keys import address_keys
+
+__all__ = ["HALO_S", "TABLES", "Facts", "Workbench", "build", "flows_view", "prepare"]
+
+#: The tables that a question may name.
+TABLES = (
+    "flows", "records", "gaps", "interfaces", "addresses", "conversations", "conversation_parts", "services_hour",
+)  # fmt: skip
+
+#: How far beyond the period records are read for conversations: an idle gap and one long window (rule 5).
+HALO_S = 350 + 600
+
+#: AWS's default time-out for tracking an idle established TCP connection, in seconds (rule 10).
+TRACKING_S = 432_000
+
+
+class Workbench(Protocol):
+    """What building tables asks of an engine, beyond running queries."""
+
+    def run(self, sql: str) -> pa.Table: ...
+    def execute(self, sql: str) -> None: ...
+    def register(self, name: str, table: pa.Table) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What had to be known before the tables could be made."""
+
+    since_s: int
+    until_s: int
+    interval_s: int
+    first_s: int
+    last_s: int
+    late: bool
+    overlap: bool
+
+
+def prepare(
+    engine: Workbench,
+    columns: Sequence[str],
+    *,
+    small: Mapping[str, pa.Table],
+    richness: Mapping[str, int],
+    since_s: int | None,
+    until_s: int | None,
+) -> Facts:
+    """Make `records`, the observers, the election and `flows` as views; find out the facts about the log."""
+    engine.execute(f"CREATE VIEW records AS {records.records_sql(columns)}")
+    for name, table in small.items():
+        engine.register(name, table)
+    engine.register(
+        "log_richness",
+        pa.table(
+            {
+                "flow_log_id": pa.array(list(richness), pa.string()),
+                "richness": pa.array(list(richness.values()), pa.int64()),
+            }
+        ),
+    )
+    span = engine.run(
+        "SELECT min(start_s) AS first_s, max(COALESCE(end_s, start_s)) AS last_s, max(start_s) AS last_start_s, "
+        "CAST(sum(CASE WHEN end_s - start_s > 90 THEN 1 ELSE 0 END) AS BIGINT) AS long_rows, count(*) AS n, "
+        "count(DISTINCT flow_log_id) AS logs FROM records WHERE status = 'OK'"
+    ).to_pylist()[0]
+    first_s, last_s = span["first_s"] or 0, span["last_s"] or 0
+    interval_s = 600 if (span["long_rows"] or 0) * 1000 > span["n"] else 60
+    since = since_s if since_s is not None else first_s
+    until = until_s if until_s is not None else (span["last_start_s"] + 1 if span["last_start_s"] is not None else 0)
+    _make(engine, "observers", interfaces.OBSERVERS)
+    _make(engine, "own_addresses", interfaces.OWN_ADDRESSES)
+    _make(engine, "nat_observers", f"{interfaces.NAT_BY_PACKETS}")
+    engine.execute(f"INSERT INTO nat_observers {interfaces.NAT_BY_BYTES}")
+    _make(engine, "all_interfaces", interfaces.ALL_INTERFACES)
+    _make(engine, "late_rejects", bind(records.LATE_REJECTS, tracking_s=TRACKING_S))
+    _make(engine, "elected", records.ELECTED if span["logs"] > 1 else f"{records.ELECTED} AND 1 = 0")
+    return Facts(
+        since, until, interval_s, first_s, last_s,
+        late=_any(engine, "late_rejects"), overlap=_any(engine, "elected"),
+    )  # fmt: skip
+
+
+def build(
+    engine: Workbench,
+    facts: Facts,
+    *,
+    bounded: bool,
+    keep: Callable[[str, str], None],
+) -> None:
+    """Make the derived tables. `keep(name, sql)` stores a table that stays; steps in between are dropped.
+
+    `bounded` says that a period was asked for, so that records outside it do not count.
+    """
+    since_s, until_s = facts.since_s, facts.until_s
+    inside = f"start_s >= {since_s} AND start_s < {until_s}" if bounded else "TRUE"
+    from_s, to_s = (since_s - HALO_S, until_s + HALO_S) if bounded else (None, None)
+    gap_s = max(350, 2 * facts.interval_s)
+    keep("gaps", bind(records.GAPS, since_s=since_s, until_s=until_s))
+    keep("interfaces", interfaces.INTERFACES)
+    _make(engine, "seen", addresses.SEEN)
+    distinct = engine.run("SELECT DISTINCT address FROM seen").column(0)
+    engine.register("address_keys", pa.table({"address": distinct, "addr_key": address_keys(distinct)}))
+    _make(engine, "seen_keyed", addresses.SEEN_KEYED)
+    _make(engine, "claims", addresses.CLAIMS)
+    _make(engine, "owners", addresses.OWNERS)
+    keep("addresses", addresses.ADDRESSES)
+    _drop(engine, "seen", "seen_keyed", "claims", "owners")
+    legs = {
+        "late": facts.late,
+        "overlap": facts.overlap,
+        "from_s": from_s,
+        "to_s": to_s,
+    }
+    _make(engine, "legs", conversations.legs_sql(transit=False, **legs))
+    _make(engine, "transit_legs", conversations.legs_sql(transit=True, **legs))
+    engine.execute(f"INSERT INTO legs {conversations.UNSEEN_TRANSIT}")
+    _make(engine, "sessions", bind(conversations.SESSIONS, gap_s=gap_s))
+    _drop(engine, "legs", "transit_legs")
+    _make(engine, "sides", conversations.SIDES.replace("$inside", inside))
+    _make(engine, "counted", conversations.COUNTED)
+    _make(engine, "fan_in", conversations.FAN_IN)
+    _make(engine, "hosts", conversations.HOSTS)
+    _make(engine, "skipped", conversations.SKIPPED)
+    verdicts = engine.run("SELECT DISTINCT action FROM records WHERE status = 'OK'").column(0).to_pylist()
+    text = conversations.CONVERSATIONS.replace("$in_period", inside.replace("start_s", "j.start_s"))
+    text = bind(
+        text,
+        interval_s=facts.interval_s,
+        gap_s=gap_s,
+        first_s=facts.first_s,
+        last_s=facts.last_s,
+        one_action=len(set(verdicts) - {None}) == 1,
+    )
+    _make(engine, "keyed_conversations", text)
+    keep("conversations", f"SELECT {conversations.COLUMNS} FROM keyed_conversations")
+    engine.execute(
+        "CREATE VIEW conversation_keys AS "
+        "SELECT conversation_id, a_id, a_port, b_id, b_port, nth, turned, COALESCE(protocol, -1) AS protocol FROM keyed_conversations"
+    )
+    keep("conversation_parts", conversations.PARTS.replace("$inside", inside.replace("start_s", "s.start_s")))
+    engine.execute("DROP VIEW conversation_keys")
+    _drop(engine, "keyed_conversations", "sessions", "sides", "counted", "fan_in", "hosts", "skipped")
+    keep("services_hour", conversations.SERVICES_HOUR)
+
+
+def flows_view(engine: Workbench, facts: Facts, *, bounded: bool) -> None:
+    """Make the view `flows`."""
+    engine.execute(
+        "CREATE VIEW flows AS "
+        + records.flows_sql(
+            late=facts.late,
+            overlap=facts.overlap,
+            since_s=facts.since_s if bounded else None,
+            until_s=facts.until_s if bounded else None,
+        )
+    )
+
+
+def _make(engine: Workbench, name: str, sql: str) -> None:
+    engine.execute(f"CREATE TABLE {name} AS {sql}")
+
+
+def _drop(engine: Workbench, *names: str) -> None:
+    for name in names:
+        engine.execute(f"DROP TABLE {name}")
+
+
+def _any(engine: Workbench, name: str) -> bool:
+    return engine.run(f"SELECT 1 FROM {name} LIMIT 1").num_rows > 0

@@ -1,0 +1,99 @@
+"""What comes from outside the log, as small tables for the engine: inventory, address classes, known ports."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from flowkit.reference import known_services
+from flowkit.tables.addresses import FOREVER_S
+from flowkit.tables.keys import cidr_range, class_ranges, disjoint
+
+if TYPE_CHECKING:
+    from flowkit.inventory import Interface, Inventory
+
+__all__ = ["enrichment"]
+
+_TEXT, _NUMBER, _SMALL = pa.string(), pa.int64(), pa.int32()
+
+
+def _table(rows: Iterable[Sequence[Any]], **columns: pa.DataType) -> pa.Table:
+    listed = list(rows)
+    return pa.table(
+        {name: pa.array([row[at] for row in listed], type=kind) for at, (name, kind) in enumerate(columns.items())}
+    )
+
+
+def enrichment(inventory: Inventory | None, cidrs: Sequence[str]) -> dict[str, pa.Table]:
+    """Every small table that the derived tables join with. Without an inventory those of it are empty."""
+    classes = class_ranges()
+    interfaces = inventory.interfaces if inventory else ()
+    subnets = inventory.subnets if inventory else ()
+    vpcs = inventory.vpcs if inventory else ()
+    aws = [(*cidr_range(row.cidr), row.service) for row in inventory.aws_ranges] if inventory else []
+    services = [(port, protocol, service, kind) for port, protocol, service, kind in known_services()]
+    keyed = {"low_key": _TEXT, "high_key": _TEXT}
+    return {
+        "service_ports": _table(services, port=_SMALL, protocol=_SMALL, service=_TEXT, kind=_TEXT),
+        "address_classes": _table(classes, **keyed, scope=_TEXT),
+        "private_ranges": _table([row[:2] for row in classes if row[2] == "private"], **keyed),
+        "given_ranges": _table([cidr_range(cidr) for cidr in cidrs], **keyed),
+        "aws_ranges": _table(disjoint(aws), **keyed, service=_TEXT),
+        "vpc_ranges": _table(
+            [(vpc.vpc_id, *cidr_range(cidr)) for vpc in vpcs for cidr in vpc.cidrs], network=_TEXT, **keyed
+        ),
+        "subnet_ranges": _table(
+            [(s.vpc_id, *cidr_range(cidr), s.subnet_id, s.az_id or None) for s in subnets for cidr in s.cidrs],
+            network=_TEXT, **keyed, subnet_id=_TEXT, az_id=_TEXT,
+        ),
+        "inventory_interfaces": _table(
+            [_interface(inventory, interface) for interface in interfaces] if inventory else [],
+            interface_id=_TEXT, vpc_id=_TEXT, account_id=_TEXT, subnet_id=_TEXT, az_id=_TEXT, region=_TEXT,
+            instance_id=_TEXT, instance_type=_TEXT, name=_TEXT, role=_TEXT, own_address=_TEXT, own_ipv6=_TEXT,
+        ),
+        "inventory_addresses": _table(
+            [row for interface in interfaces for row in _addresses(interface)],
+            network=_TEXT, address=_TEXT, interface_id=_TEXT, first_s=_NUMBER, last_s=_NUMBER,
+        ),
+    }  # fmt: skip
+
+
+def _interface(inventory: Inventory, interface: Interface) -> tuple[str | None, ...]:
+    instance = inventory.instance(interface.instance_id)
+    private, v6 = interface.private_addresses, interface.ipv6_addresses
+    values = (
+        interface.interface_id,
+        interface.vpc_id,
+        interface.account_id,
+        interface.subnet_id,
+        inventory.az_of(interface.interface_id),
+        inventory.region_of(interface.vpc_id),
+        interface.instance_id,
+        instance.instance_type if instance else "",
+        interface.name or (instance.name if instance else ""),
+        inventory.role_of(interface.interface_id),
+        private[0] if private else "",
+        v6[0] if v6 else "",
+    )
+    return tuple(value or None for value in values)
+
+
+def _addresses(interface: Interface) -> list[tuple[str, str, str, int, int]]:
+    """Every address of an interface, those of its pods' prefixes one by one (a /28 holds 16).
+
+    A prefix over 4,096 addresses (IPv6 /80) is not listed: its pods are known from the records.
+    """
+    network = interface.vpc_id or interface.account_id
+    first_s = interface.valid_from or 0
+    last_s = interface.valid_to or FOREVER_S
+    pods = [
+        str(address)
+        for prefix in interface.prefixes
+        if (block := ipaddress.ip_network(prefix, strict=False)).num_addresses <= 4096
+        for address in block
+    ]
+    listed = dict.fromkeys([*interface.private_addresses, *interface.ipv6_addresses, *pods])
+    return [(network, address, interface.interface_id, first_s, last_s) for address in listed]

@@ -1,0 +1,162 @@
+"""`records`, `flows` and `gaps`: what was read, what counts, and where the log says it is incomplete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flowkit.engines import bind
+from flowkit.fields import FIELDS_BY_COLUMN
+
+__all__ = ["DERIVED_COLUMNS", "ELECTED", "GAPS", "LATE_REJECTS", "SQL_TYPES", "flows_sql", "records_sql"]
+
+SQL_TYPES = {"int": "INTEGER", "bigint": "BIGINT", "text": "VARCHAR"}
+
+#: Columns that reading adds to the fields.
+DERIVED_COLUMNS = {
+    "src_key": "VARCHAR",
+    "dst_key": "VARCHAR",
+    "record_kind": "VARCHAR",
+    "flow_log_id": "VARCHAR",
+    "object_id": "BIGINT",
+}
+
+#: Fields that a NODATA or SKIPDATA line leaves out. Where a format has no `log-status`, a line without any of those of
+#: them that the format has is taken for such a line.
+_FLOW_FIELDS = ("srcaddr", "dstaddr", "srcport", "dstport", "protocol", "packets", "bytes", "action")
+
+
+def records_sql(present: Sequence[str]) -> str:
+    """`records`: the columns of every version over a relation `raw_records` that has only some of them.
+
+    Columns that flowkit does not know come last, as text.
+    """
+    have = set(present)
+    columns = [
+        name if name in have else f"CAST(NULL AS {SQL_TYPES[field.type]}) AS {name}"
+        for name, field in FIELDS_BY_COLUMN.items()
+    ]
+    columns += [
+        name if name in have else f"CAST(NULL AS {kind}) AS {name}" for name, kind in DERIVED_COLUMNS.items()
+    ]
+    columns += sorted(have - set(FIELDS_BY_COLUMN) - set(DERIVED_COLUMNS))
+    observers = [name for name in ("interface_id", "resource_id", "tgw_attachment_id") if name in have]
+    observer = f"COALESCE({', '.join([*observers, chr(39) * 2])})"
+    told = [name for name in _FLOW_FIELDS if name in have]
+    silent = " AND ".join(f"{name} IS NULL" for name in told) if told else "1 = 0"
+    status = f"CASE WHEN {silent} THEN 'NODATA' ELSE 'OK' END"
+    if "log_status" in have:
+        status = f"COALESCE(log_status, {status})"
+    return (
+        f"SELECT {', '.join(columns)}, {observer} AS observer, {status} AS status FROM raw_records"
+        if observers
+        else f"SELECT {', '.join(columns)}, '' AS observer, {status} AS status FROM raw_records"
+    )
+
+
+# Rule 2. Logs of different ids may watch the same interface with other intervals; no key joins their rows. So one log is
+# elected per observer, action and hour: the richest format, then the finest interval, then the most records. What another
+# log saw wholly before the elected log's first record, or after its last one, fills in.
+_LOGS = """
+SELECT flow_log_id, min(start_s) AS log_first_s, max(end_s) AS log_last_s,
+       CAST(sum(CASE WHEN end_s - start_s > 90 THEN 1 ELSE 0 END) AS DOUBLE) / count(*) AS long_share
+FROM records WHERE status = 'OK' GROUP BY flow_log_id
+"""
+
+ELECTED = f"""
+WITH logs AS ({_LOGS}), seen AS (
+  SELECT observer, COALESCE(action, '') AS verdict, start_s - start_s % 3600 AS hour_s, flow_log_id, count(*) AS n
+  FROM records WHERE status = 'OK' AND start_s IS NOT NULL
+  GROUP BY observer, COALESCE(action, ''), start_s - start_s % 3600, flow_log_id
+), ranked AS (
+  SELECT s.observer, s.verdict, s.hour_s, s.flow_log_id, l.log_first_s, l.log_last_s,
+         row_number() OVER (
+           PARTITION BY s.observer, s.verdict, s.hour_s
+           ORDER BY r.richness DESC NULLS LAST, CASE WHEN l.long_share > 0.001 THEN 1 ELSE 0 END, s.n DESC, s.flow_log_id
+         ) AS place
+  FROM seen s JOIN logs l ON l.flow_log_id = s.flow_log_id JOIN log_richness r ON r.flow_log_id = s.flow_log_id
+), contested AS (
+  SELECT observer, verdict, hour_s FROM ranked GROUP BY observer, verdict, hour_s HAVING count(*) > 1
+)
+SELECT r.observer, r.verdict, r.hour_s, r.flow_log_id, r.log_first_s, r.log_last_s
+FROM ranked r JOIN contested c ON c.observer = r.observer AND c.verdict = r.verdict AND c.hour_s = r.hour_s
+WHERE r.place = 1
+"""
+
+# Rule 10. Whether a REJECT is late is asked of records of the same tuple at the same observer. `tracking_s` is how long
+# AWS tracks an idle established TCP connection by default (432,000 s; 350 s on Nitro v6 instance types, so this is the
+# cautious end). A reply that was never accepted at all is not late: that is a blocked return.
+LATE_REJECTS = """
+WITH refused AS (
+  SELECT DISTINCT observer, srcaddr, dstaddr, srcport, dstport, protocol, start_s, end_s, tcp_flags
+  FROM records
+  WHERE status = 'OK' AND action = 'REJECT' AND record_kind <> 'transit_gateway' AND protocol IN (6, 17)
+    AND COALESCE(tcp_flags, 0) % 4 < 2
+), accepted AS (
+  SELECT r.observer, r.srcaddr, r.dstaddr, r.srcport, r.dstport, r.protocol, r.start_s, r.end_s
+  FROM records r
+  JOIN (SELECT DISTINCT observer, srcaddr, dstaddr, srcport, dstport, protocol FROM refused
+        UNION SELECT DISTINCT observer, dstaddr, srcaddr, dstport, srcport, protocol FROM refused) k
+    ON k.observer = r.observer AND k.srcaddr = r.srcaddr AND k.dstaddr = r.dstaddr
+   AND k.srcport = r.srcport AND k.dstport = r.dstport AND k.protocol = r.protocol
+  WHERE r.status = 'OK' AND r.action = 'ACCEPT'
+)
+SELECT DISTINCT f.observer, f.srcaddr, f.dstaddr, f.srcport, f.dstport, f.protocol, f.start_s, f.end_s
+FROM refused f
+JOIN accepted a ON a.observer = f.observer AND a.protocol = f.protocol AND a.start_s <= f.end_s
+ AND a.end_s >= f.start_s - $tracking_s
+ AND ((a.srcaddr = f.srcaddr AND a.dstaddr = f.dstaddr AND a.srcport = f.srcport AND a.dstport = f.dstport
+       AND (f.protocol <> 6 OR f.tcp_flags IS NOT NULL OR EXISTS (
+         SELECT 1 FROM service_ports p WHERE p.port = f.srcport AND p.protocol = f.protocol AND f.dstport >= 1024)))
+   OR (a.srcaddr = f.dstaddr AND a.dstaddr = f.srcaddr AND a.srcport = f.dstport AND a.dstport = f.srcport
+       AND f.protocol = 6 AND f.tcp_flags IS NOT NULL))
+"""
+
+GAPS = """
+SELECT observer, status AS log_status, start_s - start_s % 3600 AS hour_s,
+       CAST(count(*) AS BIGINT) AS gap_records, min(start_s) AS first_s, max(end_s) AS last_s
+FROM records
+WHERE status <> 'OK' AND start_s >= $since_s AND start_s < $until_s
+GROUP BY observer, status, start_s - start_s % 3600
+"""
+
+_FLOWS = """
+SELECT r.*, i.network,
+       COALESCE(r.flow_direction,
+         CASE WHEN r.srcaddr = i.own_address OR r.srcaddr = i.own_ipv6 THEN 'egress'
+              WHEN r.dstaddr = i.own_address OR r.dstaddr = i.own_ipv6 THEN 'ingress' END) AS direction,
+       $late AS late
+FROM records r LEFT JOIN all_interfaces i ON i.observer = r.observer
+$late_join$elected_join
+WHERE r.status = 'OK'$period$elected
+"""
+
+_LATE_JOIN = """LEFT JOIN late_rejects l
+  ON r.action = 'REJECT' AND l.observer = r.observer AND l.srcaddr = r.srcaddr AND l.dstaddr = r.dstaddr
+ AND l.srcport = r.srcport AND l.dstport = r.dstport AND l.protocol = r.protocol
+ AND l.start_s = r.start_s AND l.end_s = r.end_s
+"""
+
+_ELECTED_JOIN = """LEFT JOIN elected e
+  ON e.observer = r.observer AND e.verdict = COALESCE(r.action, '') AND e.hour_s = r.start_s - r.start_s % 3600
+"""
+
+_ELECTED_WHERE = """
+  AND (e.flow_log_id IS NULL OR e.flow_log_id = r.flow_log_id
+       OR r.end_s <= e.log_first_s OR r.start_s >= e.log_last_s)"""
+
+
+def flows_sql(*, late: bool, overlap: bool, since_s: int | None, until_s: int | None) -> str:
+    """`flows` as a query. The joins for late REJECTs and for the election are left out where there are none.
+
+    Without a period (`since_s` None) everything counts, records without a `start` included.
+    """
+    period = ""
+    if since_s is not None:
+        period = bind("\n  AND r.start_s >= $since_s AND r.start_s < $until_s", since_s=since_s, until_s=until_s)
+    return (
+        _FLOWS.replace("$late_join", _LATE_JOIN if late else "")
+        .replace("$elected_join", _ELECTED_JOIN if overlap else "")
+        .replace("$late", "l.observer IS NOT NULL" if late else "FALSE")
+        .replace("$period", period)
+        .replace("$elected", _ELECTED_WHERE if overlap else "")
+    )
