@@ -81,11 +81,11 @@ def prepared(
         raise ParameterError(f"until ({until}) is not after since ({since}).")
     _check_cidrs(cidrs)
     store.sweep()
-    kept = _records_of(source, log_format or None, _Progress(progress))
+    found = _inventory(source, inventory)
+    kept = _records_of(source, log_format, _described(found), _Progress(progress))
     ledger = store.read_ledger(kept)
     ledger.check(strict=strict)
     os.utime(kept)
-    found = _inventory(source, inventory)
     key = store.digest(since_s, until_s, found.as_dict() if found else None, sorted(cidrs))
     tell = _Progress(progress)
     folder = store.publish(
@@ -93,6 +93,23 @@ def prepared(
     )
     tell.done()
     return folder, found
+
+
+def sample_folder() -> Path:
+    """The folder behind `sample:`: `data/sample` in a checkout, else the same logs made once into the cache."""
+    checkout = Path(__file__).resolve().parent.parent / "data" / "sample"
+    if (checkout / "AWSLogs").is_dir():
+        return checkout
+    from flowkit.generate import sample
+
+    def fill(staging: Path) -> None:
+        sample(staging)
+
+    return store.publish(store.cache_folder() / f"sample-{store.FORMAT}", fill)
+
+
+def _placed(source: str | Sequence[str]) -> list[str]:
+    return [str(sample_folder()) if one in ("sample:", "sample") else one for one in ([source] if isinstance(source, str) else source)]
 
 
 def _moment(value: str | int, name: str) -> int | None:
@@ -109,16 +126,28 @@ def _check_cidrs(cidrs: Sequence[str]) -> None:
             raise ParameterError(f"cidrs has {cidr!r}, which is not a CIDR block such as 10.0.0.0/16.") from error
 
 
-def _records_of(source: str | Sequence[str], log_format: Any, tell: _Progress) -> Path:
+def _described(inventory: Inventory | None) -> dict[str, str]:
+    """The log formats that AWS states for flow logs, as far as the inventory has them."""
+    logs = inventory.flow_logs if inventory is not None else ()
+    return {log.flow_log_id: log.log_format for log in logs if log.log_format}
+
+
+def _records_of(
+    source: str | Sequence[str], log_format: str | Mapping[str, str], described: Mapping[str, str], tell: _Progress
+) -> Path:
     if isinstance(source, str) and store.is_store(source):
         return Path(source)
-    objects = resolve(source)
+    objects = resolve(_placed(source))
     identity = [(each.uri, each.size, each.etag or time.time_ns()) for each in objects]
-    folder = store.cache_folder() / "logs" / store.digest(identity, log_format)
+    folder = store.cache_folder() / "logs" / store.digest(identity, log_format, described)
     store.publish(
         folder,
         lambda staging: store.read_objects(
-            objects, staging, log_format=log_format, tell=lambda n, rows: tell(n, len(objects), rows)
+            objects,
+            staging,
+            log_format=log_format,
+            described=described,
+            tell=lambda n, rows: tell(n, len(objects), rows),
         ),
     )
     tell.done()
@@ -132,10 +161,8 @@ def _inventory(source: str | Sequence[str], given: str) -> Inventory | None:
         return None
     if given:
         return Inventory.load(given)
-    from flowkit.sources import sample
-
-    for one in [source] if isinstance(source, str) else source:
-        beside = Path(sample() if one in ("sample:", "sample") else one) / "inventory.json"
+    for one in _placed(source):
+        beside = Path(one) / "inventory.json"
         if one != "-" and beside.is_file():
             return Inventory.load(beside)
     return None

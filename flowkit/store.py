@@ -121,7 +121,8 @@ def read_objects(
     objects: Sequence[Object],
     folder: Path,
     *,
-    log_format: str | Mapping[str, str] | None,
+    log_format: str | Mapping[str, str],
+    described: Mapping[str, str],
     tell: Callable[[int, int], None],
 ) -> None:
     """Read every object into Parquet files in `folder`, with the ledger. One thread a core, a stretch of objects each.
@@ -139,7 +140,9 @@ def read_objects(
             first = len(objects) * place // workers
             last = len(objects) * (place + 1) // workers
             for object_id in range(first, last):
-                row = read_object(objects[object_id], parts.add, log_format=log_format, object_id=object_id + 1)
+                row = read_object(
+                    objects[object_id], parts.add, log_format=log_format, described=described, object_id=object_id + 1
+                )
                 rows.append(row)
                 done[0] += 1
                 done[1] += row.records

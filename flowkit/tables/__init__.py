@@ -131,17 +131,16 @@ def build(
     _make(engine, "legs", conversations.legs_sql(transit=False, **legs))
     _make(engine, "transit_legs", conversations.legs_sql(transit=True, **legs))
     engine.execute(f"INSERT INTO legs {conversations.UNSEEN_TRANSIT}")
+    _make(engine, "long_tuples", bind(conversations.LONG_TUPLES, gap_s=gap_s))
     _make(engine, "sessions", bind(conversations.SESSIONS, gap_s=gap_s))
-    _drop(engine, "legs", "transit_legs")
     _make(engine, "sides", conversations.SIDES.replace("$inside", inside))
-    _make(engine, "counted", conversations.COUNTED)
     _make(engine, "fan_in", conversations.FAN_IN)
+    _make(engine, "faced", bind(conversations.FACED, interval_s=facts.interval_s))
     _make(engine, "hosts", conversations.HOSTS)
     _make(engine, "skipped", conversations.SKIPPED)
     verdicts = engine.run("SELECT DISTINCT action FROM records WHERE status = 'OK'").column(0).to_pylist()
-    text = conversations.CONVERSATIONS.replace("$in_period", inside.replace("start_s", "j.start_s"))
     text = bind(
-        text,
+        conversations.CONVERSATIONS.replace("$in_period", inside.replace("start_s", "j.start_s")),
         interval_s=facts.interval_s,
         gap_s=gap_s,
         first_s=facts.first_s,
@@ -149,14 +148,10 @@ def build(
         one_action=len(set(verdicts) - {None}) == 1,
     )
     _make(engine, "keyed_conversations", text)
+    _drop(engine, "sides", "fan_in", "faced", "hosts", "skipped")
     keep("conversations", f"SELECT {conversations.COLUMNS} FROM keyed_conversations")
-    engine.execute(
-        "CREATE VIEW conversation_keys AS "
-        "SELECT conversation_id, a_id, a_port, b_id, b_port, nth, turned, COALESCE(protocol, -1) AS protocol FROM keyed_conversations"
-    )
     keep("conversation_parts", conversations.PARTS.replace("$inside", inside.replace("start_s", "s.start_s")))
-    engine.execute("DROP VIEW conversation_keys")
-    _drop(engine, "keyed_conversations", "sessions", "sides", "counted", "fan_in", "hosts", "skipped")
+    _drop(engine, "keyed_conversations", "sessions", "long_tuples", "legs", "transit_legs")
     keep("services_hour", conversations.SERVICES_HOUR)
 
 

@@ -101,7 +101,7 @@ WITH own AS (
   SELECT observer, max(CASE WHEN v4 THEN address END) AS own_v4, max(CASE WHEN v4 THEN NULL ELSE address END) AS own_v6
   FROM own_addresses GROUP BY observer
 )
-SELECT o.observer, COALESCE(o.vpc_id, v.vpc_id, o.account_id, v.account_id, '') AS network,
+SELECT row_number() OVER (ORDER BY o.observer) AS observer_id, o.observer, COALESCE(o.vpc_id, v.vpc_id, o.account_id, v.account_id, '') AS network,
        COALESCE(o.account_id, v.account_id) AS account_id,
        COALESCE(w.own_v4, v.own_address, w.own_v6, v.own_ipv6) AS own_address, COALESCE(w.own_v6, v.own_ipv6) AS own_ipv6,
        COALESCE(o.vpc_id, v.vpc_id) AS vpc_id, COALESCE(o.subnet_id, v.subnet_id) AS subnet_id,
