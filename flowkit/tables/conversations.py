@@ -64,20 +64,21 @@ WITH placed AS (
   JOIN addresses s ON s.network = p.src_net AND s.address = p.src AND p.start_s >= s.valid_from_s AND p.start_s < s.valid_to_s
   JOIN addresses d ON d.network = p.dst_net AND d.address = p.dst AND p.start_s >= d.valid_from_s AND p.start_s < d.valid_to_s
 )
-SELECT observer_id, CASE WHEN record_kind = 'transit_gateway' THEN 1 ELSE 0 END AS transit,
+SELECT observer_id, CAST(CASE WHEN record_kind = 'transit_gateway' THEN 1 ELSE 0 END AS TINYINT) AS transit,
        CASE WHEN src_end <= dst_end THEN src_end ELSE dst_end END * 256 + protocol AS a,
        CASE WHEN src_end <= dst_end THEN dst_end ELSE src_end END AS b,
-       CASE WHEN src_end <= dst_end THEN 0 ELSE 1 END AS dir,
-       bytes, packets, start_s, end_s, flags, refused, passed, late,
-       CASE WHEN direction IS NULL OR record_kind <> 'interface'
+       CAST(CASE WHEN src_end <= dst_end THEN 0 ELSE 1 END AS TINYINT) AS dir,
+       bytes, packets, start_s, end_s, flags, CAST(refused AS TINYINT) AS refused, CAST(passed AS TINYINT) AS passed,
+       CAST(late AS TINYINT) AS late,
+       CAST(CASE WHEN direction IS NULL OR record_kind <> 'interface'
               OR role IN ('nat_gateway', 'regional_nat_gateway', 'transit_gateway', 'gateway_load_balancer') THEN 2
-            WHEN direction = 'egress' THEN 0 ELSE 1 END AS side,
-       CASE WHEN protocol = 17 AND (srcport = 6081 OR dstport = 6081) THEN 4
+            WHEN direction = 'egress' THEN 0 ELSE 1 END AS TINYINT) AS side,
+       CAST(CASE WHEN protocol = 17 AND (srcport = 6081 OR dstport = 6081) THEN 4
             WHEN role = 'nat_gateway' AND has_packet_address
              AND ((direction = 'egress' AND src_owner = observer) OR (direction = 'ingress' AND dst_owner = observer)) THEN 3
             WHEN record_kind = 'regional_nat' AND NOT src_inside AND NOT dst_inside THEN 3
             WHEN role = 'nat_gateway' AND NOT has_packet_address AND src_inside AND dst_inside THEN 1
-            WHEN role = 'nat_gateway' AND NOT has_packet_address THEN 2 ELSE 0 END AS leg
+            WHEN role = 'nat_gateway' AND NOT has_packet_address THEN 2 ELSE 0 END AS TINYINT) AS leg
 FROM ends
 """
 
@@ -155,30 +156,25 @@ SELECT a, b, $nth AS nth, dir, observer_id, max(side) AS side, max(leg) AS leg, 
        max(refused) AS refused, max(passed) AS passed, CAST(sum(late) AS BIGINT) AS late_rejects
 """
 
-# What each observer saw of each direction of each conversation. Rule 1: one observer per conversation and direction counts
-# (`place` 1), the one with most bytes; tie: at the sender.
+# What each observer saw of each direction of each conversation.
 SIDES = f"""
-WITH seen AS (
 {_SEEN.replace("$nth", "CAST(1 AS BIGINT)")}
 FROM legs l WHERE NOT EXISTS (SELECT 1 FROM long_tuples t WHERE t.a = l.a AND t.b = l.b)
 GROUP BY a, b, dir, observer_id
 UNION ALL
 {_SEEN.replace("$nth", "nth")}
 FROM sessions GROUP BY a, b, nth, dir, observer_id
-)
-SELECT s.*, row_number() OVER (PARTITION BY a, b, nth, dir ORDER BY all_bytes DESC, side, observer_id) AS place
-FROM seen s
 """
 
 # Rule 8b: an address and port that at least three peer ports spoke to is a server. Who only spoke and was never spoken to
 # (a scanner with a fixed source port) is not. `server` is the end with its protocol.
 FAN_IN = """
 SELECT server FROM (
-  SELECT DISTINCT b * 256 + a % 256 AS server, a AS peer FROM sides WHERE dir = 0 AND a % 256 IN (6, 17)
+  SELECT b * 256 + a % 256 AS server FROM (SELECT DISTINCT a, b FROM sides WHERE dir = 0 AND a % 256 IN (6, 17)) to_b
   UNION ALL
-  SELECT DISTINCT a, b * 256 + a % 256 FROM sides WHERE dir = 1 AND a % 256 IN (6, 17)
+  SELECT a FROM (SELECT DISTINCT a, b FROM sides WHERE dir = 1 AND a % 256 IN (6, 17)) to_a
 ) AS spoken_to
-GROUP BY server HAVING count(DISTINCT peer) >= 3
+GROUP BY server HAVING count(*) >= 3
 """
 
 
@@ -190,6 +186,21 @@ def _pair(name: str, what: str) -> str:
     return f"{_of(0, what)} AS {name}_a, {_of(1, what)} AS {name}_b"
 
 
+# Rule 1: one observer per conversation and direction counts, the one with most bytes; tie: at the sender; then the first by
+# name. As one 64-bit number, larger is better, never equal for two of up to 2^20 observers, so that `max_by` has no ties to
+# break. Two observers that both saw over 2 TiB of one conversation count as equal in bytes here.
+_WORTH = (
+    "(CASE WHEN all_bytes < 2199023255550 THEN all_bytes ELSE 2199023255550 END * 4 + 3 - side) * 1048576 "
+    "+ 1048575 - observer_id"
+)
+
+
+def _counted(name: str, what: str) -> str:
+    """What the observer that counts says, for each direction; only meaningful where the direction was seen at all."""
+    picks = [f"max_by({what}, CASE WHEN dir = {dir_} THEN worth ELSE -1 END)" for dir_ in (0, 1)]
+    return f"{picks[0]} AS {name}_a, {picks[1]} AS {name}_b"
+
+
 # The conversation's two directions side by side, and who began (rule 8).
 FACED = f"""
 WITH told AS (
@@ -199,14 +210,13 @@ WITH told AS (
          {_of(0, "start_s", "min")} AS first_a, {_of(1, "start_s", "min")} AS first_b,
          max(refused) AS refused, max(passed) AS passed, max(leg) AS leg, min(transit) AS transit,
          CAST(sum(late_rejects) AS BIGINT) AS late_rejects,
-         {_pair("bytes", "CASE WHEN place = 1 THEN bytes END")}, {_pair("packets", "CASE WHEN place = 1 THEN packets END")},
-         {_pair("records", "CASE WHEN place = 1 THEN records END")},
-         {_pair("counted", "CASE WHEN place = 1 THEN observer_id END")},
+         {_counted("bytes", "bytes")}, {_counted("packets", "packets")}, {_counted("records", "records")},
+         {_counted("counted", "observer_id")},
          {or_flags("CASE WHEN dir = 0 THEN flags END")} AS flags_a, {or_flags("CASE WHEN dir = 1 THEN flags END")} AS flags_b,
          {_pair("sent", "CASE WHEN side = 0 THEN 2 * refused + passed END")},
          {_pair("got", "CASE WHEN side = 1 THEN 2 * refused + passed END")},
          {_pair("between", "CASE WHEN side = 2 THEN refused END")}
-  FROM sides GROUP BY a, b, nth
+  FROM (SELECT s.*, {_WORTH} AS worth FROM sides s) valued GROUP BY a, b, nth
 ), weighed AS (
   SELECT t.*, CAST(a % 256 AS INTEGER) AS protocol,
          CAST((a % 16777216 - a % 256) / 256 AS INTEGER) AS port_a, CAST(b % 65536 AS INTEGER) AS port_b,
@@ -283,7 +293,8 @@ WITH faced_on AS (
   FROM oriented o
 )
 SELECT row_number() OVER (ORDER BY j.start_s, j.a, j.b, j.nth) AS conversation_id,
-       j.a, j.b, j.nth, j.turned, j.last_start_s, j.fwd_counted, j.rev_counted,
+       j.a, j.b, j.nth, j.turned, j.last_start_s,
+       CASE WHEN j.has_fwd THEN j.fwd_counted END AS fwd_counted, CASE WHEN j.has_rev THEN j.rev_counted END AS rev_counted,
        NULLIF(j.protocol, 255) AS protocol, s.address AS srcaddr, j.srcport, d.address AS dstaddr, j.dstport, j.src_id, j.dst_id,
        s.home_network AS src_network, d.home_network AS dst_network, s.scope AS src_scope, d.scope AS dst_scope,
        s.interface_id AS src_interface_id, d.interface_id AS dst_interface_id, s.subnet_id AS src_subnet_id, d.subnet_id AS dst_subnet_id,
@@ -291,9 +302,9 @@ SELECT row_number() OVER (ORDER BY j.start_s, j.a, j.b, j.nth) AS conversation_i
        s.name AS src_name, d.name AS dst_name, s.role AS src_role, d.role AS dst_role,
        s.aws_service AS src_aws_service, d.aws_service AS dst_aws_service,
        j.start_s, j.end_s, j.initiator_by,
-       COALESCE(j.fwd_bytes, 0) AS fwd_bytes, COALESCE(j.fwd_packets, 0) AS fwd_packets,
-       COALESCE(j.rev_bytes, 0) AS rev_bytes, COALESCE(j.rev_packets, 0) AS rev_packets,
-       COALESCE(j.fwd_records, 0) AS fwd_records, COALESCE(j.rev_records, 0) AS rev_records, j.fwd_flags, j.rev_flags,
+       CASE WHEN j.has_fwd THEN j.fwd_bytes ELSE 0 END AS fwd_bytes, CASE WHEN j.has_fwd THEN j.fwd_packets ELSE 0 END AS fwd_packets,
+       CASE WHEN j.has_rev THEN j.rev_bytes ELSE 0 END AS rev_bytes, CASE WHEN j.has_rev THEN j.rev_packets ELSE 0 END AS rev_packets,
+       CASE WHEN j.has_fwd THEN j.fwd_records ELSE 0 END AS fwd_records, CASE WHEN j.has_rev THEN j.rev_records ELSE 0 END AS rev_records, j.fwd_flags, j.rev_flags,
        j.fwd_src_action, j.fwd_dst_action, j.rev_src_action, j.rev_dst_action, j.refused AS rejected, j.late_rejects,
        CASE
          WHEN j.refused THEN 'rejected'
@@ -325,7 +336,7 @@ LEFT JOIN skipped g ON g.observer = COALESCE(d.interface_id, s.interface_id) AND
 LEFT JOIN (SELECT DISTINCT b * 256 + a % 256 AS server FROM sides WHERE leg = 0
            UNION SELECT DISTINCT a FROM sides WHERE leg = 0) p
   ON j.leg = 2 AND p.server = (j.dst_id * 65536 + j.dstport) * 256 + j.protocol
-WHERE COALESCE(j.fwd_records, 0) + COALESCE(j.rev_records, 0) > 0
+WHERE (j.has_fwd AND j.fwd_records > 0) OR (j.has_rev AND j.rev_records > 0)
 """
 
 #: The columns of `conversations`, in order, without the keys that only building needs.
