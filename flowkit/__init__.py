@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from flowkit.opening import open
     from flowkit.question import Answer
 
-__all__ = ["Answer", "FlowkitError", "Flows", "__version__", "cost", "open", "performance", "review", "security", "show"]
+__all__ = [
+    "Answer",
+    "FlowkitError",
+    "Flows",
+    "__version__",
+    "cost",
+    "open",
+    "performance",
+    "review",
+    "security",
+    "show",
+]
 
 __version__ = "0.1.0"
 

@@ -1,13 +1,13 @@
 """Every error flowkit raises on purpose. Each message says what is wrong, where, and what to do.
 
-    FlowkitError
-    ├── SourceError        nothing there, or nothing that could be read
-    ├── FormatError        a log format that cannot be understood (names file and line)
-    ├── MissingField       a question needs a field that this log lacks
-    ├── ParameterError     an unknown or mistyped parameter
-    ├── InventoryError     an inventory file that cannot be used
-    ├── PriceError         a price that the price book does not have
-    └── ReportError        a notebook that failed or ran out of time
+FlowkitError
+├── SourceError        nothing there, or nothing that could be read
+├── FormatError        a log format that cannot be understood (names file and line)
+├── MissingField       a question needs a field that this log lacks
+├── ParameterError     an unknown or mistyped parameter
+├── InventoryError     an inventory file that cannot be used
+├── PriceError         a price that the price book does not have
+└── ReportError        a notebook that failed or ran out of time
 """
 
 from __future__ import annotations

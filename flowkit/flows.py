@@ -126,7 +126,8 @@ class Flows:
     def region(self) -> str:
         """The region with most records: by the records, the object names or the inventory. Empty if nothing tells."""
         rows = self.arrow(
-            "SELECT region FROM interfaces WHERE region IS NOT NULL GROUP BY region ORDER BY sum(records) DESC, region LIMIT 1"
+            "SELECT region FROM interfaces WHERE region IS NOT NULL "
+            "GROUP BY region ORDER BY sum(records) DESC, region LIMIT 1"
         )
         if rows.num_rows:
             return str(rows.column(0)[0].as_py())
@@ -201,9 +202,8 @@ def from_records(
             for row in logs.to_pylist()
         ]
     richness = {one["flow_log_id"]: len(one["fields"]) for one in formats}
-    facts = prepare(
-        engine, table.column_names, small=enrichment(inventory, cidrs), richness=richness, since_s=since_s, until_s=until_s
-    )  # fmt: skip
+    small = enrichment(inventory, cidrs)
+    facts = prepare(engine, table.column_names, small=small, richness=richness, since_s=since_s, until_s=until_s)
     bounded = since_s is not None or until_s is not None
     flows_view(engine, facts, bounded=bounded)
     build(engine, facts, bounded=bounded, keep=lambda name, sql: engine.execute(f"CREATE TABLE {name} AS {sql}"))

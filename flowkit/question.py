@@ -55,8 +55,7 @@ class Answer:
         add = " ".join(f"${{{field.name}}}" for field in fields)
         which = "It was" if len(fields) == 1 else "They were"
         return (
-            f"needs {names}, which this log lacks. "
-            f"{which} added in version {version}: include {add} in the log format."
+            f"needs {names}, which this log lacks. {which} added in version {version}: include {add} in the log format."
         )
 
     @property
@@ -119,9 +118,7 @@ def question(
             )
 
         room = ask.__module__.split(".")[1]
-        QUESTIONS[f"{room}.{ask.__name__}"] = Question(
-            ask.__name__, room, text, needs, sharper_with, asked
-        )
+        QUESTIONS[f"{room}.{ask.__name__}"] = Question(ask.__name__, room, text, needs, sharper_with, asked)
         return asked
 
     return declare

@@ -1,15 +1,15 @@
 """What was read, kept: Parquet files of records, the ledger, and the tables made from them.
 
-A folder of its own in the cache for each set of objects, so that the notebooks of a run, and later runs over the same
-objects, read nothing twice:
+A folder of its own in the cache for each set of objects, so that the notebooks of a run, and later runs over the
+same objects, read nothing twice:
 
     logs/KEY/part-*.parquet       the records, typed
     logs/KEY/ledger.json          what was read
     logs/KEY/derived/KEY2/*       tables for one period, inventory and set of CIDRs
 
 Every folder is written under another name and renamed when it is whole, so a run killed at any moment leaves nothing
-half-written behind; two runs that make the same folder at once both succeed, and one of them wins. Blind spot: an object
-changed in place with the same size and time stamp is not noticed.
+half-written behind; two runs that make the same folder at once both succeed, and one of them wins. Blind spot: an
+object changed in place with the same size and time stamp is not noticed.
 """
 
 from __future__ import annotations

@@ -29,7 +29,13 @@ _DEFAULTS = {
     "action": "ACCEPT",
     "log_status": "OK",
 }
-_EXTRA = {"src_key": pa.string(), "dst_key": pa.string(), "record_kind": pa.string(), "flow_log_id": pa.string(), "object_id": pa.int64()}  # fmt: skip
+_EXTRA = {
+    "src_key": pa.string(),
+    "dst_key": pa.string(),
+    "record_kind": pa.string(),
+    "flow_log_id": pa.string(),
+    "object_id": pa.int64(),
+}
 
 
 def flow(**fields: Any) -> dict[str, Any]:
@@ -87,7 +93,9 @@ def flows_of(
     rows = list(rows)
     logs: dict[str, dict[str, Any]] = {}
     for row in rows:
-        log = logs.setdefault(row["flow_log_id"], {"flow_log_id": row["flow_log_id"], "fields": {}, "provenance": "header", "records": 0})  # fmt: skip
+        log = logs.setdefault(
+            row["flow_log_id"], {"flow_log_id": row["flow_log_id"], "fields": {}, "provenance": "header", "records": 0}
+        )
         log["records"] += 1
         log["fields"].update({FIELDS_BY_COLUMN[name].name: None for name in row if name in FIELDS_BY_COLUMN})
     formats = [{**log, "fields": list(log["fields"])} for log in logs.values()]

@@ -12,7 +12,22 @@ from flowkit.engines import bind
 from flowkit.engines.bind import literal
 from flowkit.engines.duckdb import DuckDB
 
-HOSTILE = ["'", "''", "\\", "\\'", "'; DROP TABLE flows; --", "$name", "/*", "chr(39)", "\n", "\r\n\t", "%", "\u2028", "🦆", "' || 'x"]
+HOSTILE = [
+    "'",
+    "''",
+    "\\",
+    "\\'",
+    "'; DROP TABLE flows; --",
+    "$name",
+    "/*",
+    "chr(39)",
+    "\n",
+    "\r\n\t",
+    "%",
+    "\u2028",
+    "🦆",
+    "' || 'x",
+]
 
 ENGINE = DuckDB()
 

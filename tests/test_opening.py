@@ -17,7 +17,9 @@ import flowkit as fk
 from flowkit import store
 from flowkit.errors import ParameterError, SourceError
 
-HEADER = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
+HEADER = (
+    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
+)
 T = 1_700_000_000
 
 
@@ -32,7 +34,7 @@ def write(path: Path, *lines: str, header: str = HEADER) -> Path:
     return path
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def kept(monkeypatch, tmp_path):
     """A cache folder for one test."""
     monkeypatch.setenv("FLOWKIT_CACHE_DIR", str(tmp_path / "cache"))
@@ -43,7 +45,7 @@ def opened(source, **options):
     return fk.open(str(source), progress=False, **options)
 
 
-def test_the_same_objects_are_read_once(kept, tmp_path, monkeypatch):
+def test_the_same_objects_are_read_once(tmp_path, monkeypatch):
     write(tmp_path / "logs" / "a.log.gz", line(2), line(3))
     with opened(tmp_path / "logs") as flows:
         assert flows.records == 2
@@ -52,7 +54,7 @@ def test_the_same_objects_are_read_once(kept, tmp_path, monkeypatch):
         assert flows.records == 2
 
 
-def test_a_changed_object_is_read_again(kept, tmp_path):
+def test_a_changed_object_is_read_again(tmp_path):
     path = write(tmp_path / "logs" / "a.log", line(2))
     with opened(tmp_path / "logs") as flows:
         assert flows.records == 1
@@ -61,8 +63,15 @@ def test_a_changed_object_is_read_again(kept, tmp_path):
         assert flows.records == 2
 
 
-def test_what_lies_outside_the_period_is_in_the_ledger(kept, tmp_path):
-    write(tmp_path / "a.log", line(2, T - 1), line(3), line(4, T + 59), line(5, T + 60), "2 123456789012 eni-1 - - - - - - - 5 64 - NODATA")  # fmt: skip
+def test_what_lies_outside_the_period_is_in_the_ledger(tmp_path):
+    write(
+        tmp_path / "a.log",
+        line(2, T - 1),
+        line(3),
+        line(4, T + 59),
+        line(5, T + 60),
+        "2 123456789012 eni-1 - - - - - - - 5 64 - NODATA",
+    )
     with opened(tmp_path / "a.log", since=str(T), until=str(T + 60)) as flows:
         totals = flows.ledger.totals
         assert (flows.records, totals["records"], totals["out_of_period"], totals["nodata"]) == (2, 2, 3, 0)
@@ -70,7 +79,7 @@ def test_what_lies_outside_the_period_is_in_the_ledger(kept, tmp_path):
         assert flows.period == (T, T + 60)
 
 
-def test_a_period_is_written_as_a_day_a_moment_or_seconds(kept, tmp_path):
+def test_a_period_is_written_as_a_day_a_moment_or_seconds(tmp_path):
     write(tmp_path / "a.log", line(2))
     for since in ("2023-11-14", "2023-11-14T22:13:20Z", "2023-11-15T07:13:20+09:00", "1700000000"):
         with opened(tmp_path / "a.log", since=since) as flows:
@@ -83,14 +92,14 @@ def test_a_period_is_written_as_a_day_a_moment_or_seconds(kept, tmp_path):
     assert str(error.value) == "until (2023-11-14) is not after since (2023-11-15)."
 
 
-def test_a_period_without_records_says_why(kept, tmp_path):
+def test_a_period_without_records_says_why(tmp_path):
     write(tmp_path / "a.log", line(2))
     with opened(tmp_path / "a.log", since="2024-01-01") as flows:
         assert flows.records == 0
-        assert flows.notes[-1] == "Of 2 lines, 1 lie outside the period; none is a record."
+        assert flows.notes[-1] == "Of 2 lines, 1 outside the period; none is a record."
 
 
-def test_a_bad_line_is_counted_and_the_rest_loads_unless_strict(kept, tmp_path):
+def test_a_bad_line_is_counted_and_the_rest_loads_unless_strict(tmp_path):
     path = write(tmp_path / "a.log", line(2), "bogus line", line(3))
     with opened(path) as flows:
         assert (flows.records, flows.ledger.totals["malformed"]) == (2, 1)
@@ -98,7 +107,7 @@ def test_a_bad_line_is_counted_and_the_rest_loads_unless_strict(kept, tmp_path):
         opened(path, strict=True)
 
 
-def test_an_inventory_beside_the_logs_is_used_unless_told_otherwise(kept, tmp_path):
+def test_an_inventory_beside_the_logs_is_used_unless_told_otherwise(tmp_path):
     write(tmp_path / "logs" / "AWSLogs" / "a.log", line(2))
     inventory = {"flowkit_inventory": 1, "interfaces": [{"interface_id": "eni-1", "name": "web-1", "vpc_id": "vpc-1"}]}
     (tmp_path / "logs" / "inventory.json").write_text(json.dumps(inventory))
@@ -109,18 +118,26 @@ def test_an_inventory_beside_the_logs_is_used_unless_told_otherwise(kept, tmp_pa
         assert flows.inventory is None
 
 
-def test_the_inventory_tells_the_format_of_a_flow_log_without_header(kept, tmp_path):
+def test_the_inventory_tells_the_format_of_a_flow_log_without_header(tmp_path):
     name = "123456789012_vpcflowlogs_us-east-1_fl-1_20231114T2210Z_0.log"
     path = tmp_path / "logs" / "AWSLogs/123456789012/vpcflowlogs/us-east-1/2023/11/14" / name
     write(path, header=f"{T} {T + 59} 10.0.0.2 10.0.0.1 ACCEPT 77 OK")
-    inventory = {"flowkit_inventory": 1, "flow_logs": [{"flow_log_id": "fl-1", "log_format": "${start} ${end} ${srcaddr} ${dstaddr} ${action} ${bytes} ${log-status}"}]}  # fmt: skip
+    inventory = {
+        "flowkit_inventory": 1,
+        "flow_logs": [
+            {
+                "flow_log_id": "fl-1",
+                "log_format": "${start} ${end} ${srcaddr} ${dstaddr} ${action} ${bytes} ${log-status}",
+            }
+        ],
+    }
     (tmp_path / "logs" / "inventory.json").write_text(json.dumps(inventory))
     with opened(tmp_path / "logs") as flows:
         assert flows.sql("SELECT srcaddr, bytes FROM flows").values.tolist() == [["10.0.0.2", 77]]
         assert flows.formats[0]["provenance"] == "flow log"
 
 
-def test_cidrs_must_be_blocks(kept, tmp_path):
+def test_cidrs_must_be_blocks(tmp_path):
     with pytest.raises(ParameterError) as error:
         opened(write(tmp_path / "a.log", line(2)), cidrs=["10.0.0.0/99"])
     assert str(error.value) == "cidrs has '10.0.0.0/99', which is not a CIDR block such as 10.0.0.0/16."
@@ -150,7 +167,9 @@ def test_a_run_killed_while_reading_leaves_nothing_that_counts(kept, tmp_path):
             assert folder.name.startswith(".") or store.is_store(str(folder))
     with opened(tmp_path / "logs") as flows:
         assert flows.records == 8 * 60_000 and flows.ledger.balanced
-        assert flows.sql("SELECT CAST(sum(bytes) AS BIGINT) AS b FROM flows").b[0] == 8 * sum(1000 + n % 250 for n in range(60_000))
+        assert flows.sql("SELECT CAST(sum(bytes) AS BIGINT) AS b FROM flows").b[0] == 8 * sum(
+            1000 + n % 250 for n in range(60_000)
+        )
 
 
 def test_two_runs_at_once_both_succeed(kept, tmp_path):
@@ -170,7 +189,7 @@ def test_what_nobody_used_for_a_week_is_swept(kept):
     assert [folder.name for folder in kept.iterdir()] == ["new"]
 
 
-def test_kept_records_are_a_source_too(kept, tmp_path):
+def test_kept_records_are_a_source_too(tmp_path):
     write(tmp_path / "a.log", line(2))
     opened(tmp_path / "a.log").close()
     (folder,) = kept.iterdir()
@@ -178,7 +197,7 @@ def test_kept_records_are_a_source_too(kept, tmp_path):
         assert flows.records == 1
 
 
-def test_standard_input_is_read(kept, tmp_path):
+def test_standard_input_is_read():
     code = "import flowkit; f = flowkit.open('-', progress=False); print(f.records, f.ledger.rows[0].object)"
     text = f"{HEADER}\n{line(2)}\n"
     run = subprocess.run([sys.executable, "-c", code], input=text, capture_output=True, text=True, check=True)

@@ -73,27 +73,34 @@ def texts(draw: st.DrawFn) -> tuple[tuple[str, ...], str]:
     """(format, log text): a header and lines, most of them good, some broken in every way."""
     names = draw(formats())
     header = " ".join(names)
+    broken = draw(st.booleans())
     lines = [header]
     for _ in range(draw(st.integers(0, 12))):
         cells = [draw(values_of(name)) for name in names]
-        match draw(st.integers(0, 14)):
-            case 0:
-                cells[draw(st.integers(0, len(cells) - 1))] = draw(HOSTILE)
-            case 1:
-                cells.append(draw(HOSTILE))
-            case 2:
-                cells.pop()
-            case 3:
-                cells = [header]
-            case 4:
-                cells = [""]
-        line = draw(st.sampled_from([" "] * 12 + ["  ", "\t"])).join(cells)
-        lines.append(
-            draw(st.sampled_from([""] * 12 + [" ", "\ufeff"])) + line + draw(st.sampled_from([""] * 12 + [" ", "\r"]))
-        )
+        line = draw(broken_line(cells, header)) if broken else " ".join(cells)
+        lines.append(line)
     end = draw(st.sampled_from(["\n", "\n", ""]))
     newline = draw(st.sampled_from(["\n", "\n", "\r\n"]))
     return names, newline.join(lines) + end
+
+
+@st.composite
+def broken_line(draw: st.DrawFn, cells: list[str], header: str) -> str:
+    """A line of these values, perhaps with a wrong one, too many, too few, or odd spacing."""
+    match draw(st.integers(0, 10)):
+        case 0 | 1:
+            cells = [*cells]
+            cells[draw(st.integers(0, len(cells) - 1))] = draw(HOSTILE)
+        case 2:
+            cells = [*cells, draw(HOSTILE)]
+        case 3:
+            cells = cells[:-1]
+        case 4:
+            return header
+        case 5:
+            return ""
+    line = draw(st.sampled_from([" ", " ", " ", "  ", "\t"])).join(cells)
+    return draw(st.sampled_from(["", "", "", " ", "\ufeff"])) + line + draw(st.sampled_from(["", "", "", " ", "\r"]))
 
 
 def read_plainly(names: tuple[str, ...], log: str) -> tuple[list[dict[str, Any]], dict[str, int]]:

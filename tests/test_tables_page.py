@@ -33,7 +33,9 @@ def flows():
     return flows_of([flow(tcp_flags=2), flow(flow_log_id="fl-2", vpc_id="vpc-1", flow_direction="egress")])
 
 
-@pytest.mark.parametrize("name", [name for name in TABLES if name not in ("flows", "records", "conversation_parts", "services_hour", "gaps")])
+@pytest.mark.parametrize(
+    "name", [name for name in TABLES if name not in ("flows", "records", "conversation_parts", "services_hour", "gaps")]
+)
 def test_a_table_has_the_documented_columns(flows, name):
     real = flows.arrow(f"SELECT * FROM {name} LIMIT 0").column_names
     assert sorted(documented()[name]) == sorted(real)

@@ -1,6 +1,6 @@
 """A review: the findings of one room, what the log could and could not tell, and the whole in three sentences.
 
-    review(flows, "security").findings
+review(flows, "security").findings
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ROOMS = ("security", "performance", "cost")
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What one room found. `headlines` and `summary` are JSON-ready; every number in `summary` stands in `values` too."""
+    """What one room found. `headlines` and `summary` are JSON-ready; a sentence's numbers are in its `values`."""
 
     room: str
     findings: tuple[Finding, ...]

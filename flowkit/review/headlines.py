@@ -16,7 +16,8 @@ SELECT CAST(count(*) AS BIGINT) AS conversations,
        CAST(sum(CASE WHEN rejected AND path = 'internal' THEN 1 ELSE 0 END) AS BIGINT) AS rejected_internal,
        CAST(count(DISTINCT CASE WHEN path = 'inbound' AND rejected THEN srcaddr END) AS BIGINT) AS rejected_sources,
        CAST(count(DISTINCT CASE WHEN path = 'inbound' AND state = 'answered' AND initiator_by <> 'unknown'
-                                THEN concat(dstaddr, ' ', CAST(protocol AS VARCHAR), ' ', CAST(dstport AS VARCHAR)) END) AS BIGINT) AS exposed
+                                THEN concat(dstaddr, ' ', CAST(protocol AS VARCHAR), ' ',
+                                  CAST(dstport AS VARCHAR)) END) AS BIGINT) AS exposed
 FROM conversations WHERE in_period AND leg = ''
 """
 
@@ -26,7 +27,8 @@ SELECT CAST(sum(fwd_bytes + rev_bytes) AS BIGINT) AS bytes,
        CAST(sum(CASE WHEN in_period AND protocol = 6 AND initiator_by <> 'unknown' AND path = 'internal'
                       AND state NOT IN ('cut', 'one_sided', 'backscatter') THEN 1 ELSE 0 END) AS BIGINT) AS attempts,
        CAST(sum(CASE WHEN in_period AND protocol = 6 AND initiator_by <> 'unknown' AND path = 'internal'
-                      AND state IN ('rejected', 'return_rejected', 'no_reply', 'reset') THEN 1 ELSE 0 END) AS BIGINT) AS failed
+                      AND state IN ('rejected', 'return_rejected', 'no_reply', 'reset') THEN 1
+                        ELSE 0 END) AS BIGINT) AS failed
 FROM conversations WHERE leg = ''
 """
 
@@ -68,7 +70,9 @@ def _performance(flows: Flows) -> list[dict[str, Any]]:
     return [
         _figure("bytes", "Traffic, each byte once", row["bytes"], unit="bytes"),
         _figure("conversations", "Conversations", row["conversations"]),
-        _figure("failed", "Internal connections that failed", row["failed"], note=_share(row["failed"], row["attempts"])),
+        _figure(
+            "failed", "Internal connections that failed", row["failed"], note=_share(row["failed"], row["attempts"])
+        ),
         _figure("interfaces", "Interfaces", len(flows.interfaces)),
     ]
 

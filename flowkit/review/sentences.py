@@ -27,7 +27,13 @@ def sentences(
     told = [_found(flows, findings), _traffic(room, {str(one["key"]): one["value"] for one in figures})]
     if changes is not None:
         new, gone = len(changes["new"]), len(changes["gone"])
-        told.append(_said(f"Against the baseline, {_count(new, 'finding')} {_is(new)} new and {gone} {_is(gone)} gone.", new=new, gone=gone))
+        told.append(
+            _said(
+                f"Against the baseline, {_count(new, 'finding')} {_is(new)} new and {gone} {_is(gone)} gone.",
+                new=new,
+                gone=gone,
+            )
+        )
     told.append(_trust(flows, coverage))
     return [one for one in told if one["text"]]
 
@@ -52,17 +58,24 @@ def _found(flows: Flows, findings: Sequence[Finding]) -> dict[str, Any]:
         minor = counts["low"] + counts["info"]
         rest = f", and {_count(minor, 'finding')} of less weight" if minor else ""
         return _said(f"Nothing of medium severity or above was found in {flows.records:,} records{rest}.", **values)
-    levels = " and ".join(", ".join(f"{counts[level]} {level}" for level in SEVERITIES[:3] if counts[level]).rsplit(", ", 1))
+    levels = " and ".join(
+        ", ".join(f"{counts[level]} {level}" for level in SEVERITIES[:3] if counts[level]).rsplit(", ", 1)
+    )
     first = grave[0]
     needs = "needs" if len(grave) == 1 else "need"
-    return _said(f"{_count(len(grave), 'finding')} {needs} a look ({levels}), first of all: {first.title.rstrip('.')}.", first=first.id, **values)
+    return _said(
+        f"{_count(len(grave), 'finding')} {needs} a look ({levels}), first of all: {first.title.rstrip('.')}.",
+        first=first.id,
+        **values,
+    )
 
 
 def _traffic(room: str, figures: Mapping[str, Any]) -> dict[str, Any]:
     if room == "security" and "rejected" in figures:
         keys = ("conversations", "rejected", "rejected_sources", "exposed")
         text = (
-            f"Of {_count(figures['conversations'], 'conversation')}, {figures['rejected']:,} {'was' if figures['rejected'] == 1 else 'were'} rejected; "
+            f"Of {_count(figures['conversations'], 'conversation')}, {figures['rejected']:,} "
+            f"{'was' if figures['rejected'] == 1 else 'were'} rejected; "
             f"{_count(figures['rejected_sources'], 'internet source')} knocked in vain, "
             f"and {_count(figures['exposed'], 'service')} answered the internet."
         )
@@ -74,7 +87,10 @@ def _traffic(room: str, figures: Mapping[str, Any]) -> dict[str, Any]:
         )
     elif room == "cost" and "estimated_usd" in figures:
         keys = ("estimated_usd",)
-        text = f"What these logs show is estimated to cost ${float(figures['estimated_usd']):,.2f} in this period; the AWS bill is the authority."
+        text = (
+            f"What these logs show is estimated to cost ${float(figures['estimated_usd']):,.2f} in this period; "
+            "the AWS bill is the authority."
+        )
     else:
         return _said("")
     return _said(text, **{key: figures[key] for key in keys})

@@ -35,9 +35,17 @@ TRACKING_S = 432_000
 class Workbench(Protocol):
     """What building tables asks of an engine, beyond running queries."""
 
-    def run(self, sql: str) -> pa.Table: ...
-    def execute(self, sql: str) -> None: ...
-    def register(self, name: str, table: pa.Table) -> None: ...
+    def run(self, sql: str) -> pa.Table:
+        """Run one query and return its rows."""
+        ...
+
+    def execute(self, sql: str) -> None:
+        """Run a statement whose rows nobody wants."""
+        ...
+
+    def register(self, name: str, table: pa.Table) -> None:
+        """Make an Arrow table readable under `name`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +130,9 @@ def build(
     _make(engine, "owners", addresses.OWNERS)
     keep("addresses", addresses.ADDRESSES)
     _drop(engine, "seen", "seen_keyed", "claims", "owners")
-    legs = {
-        "late": facts.late,
-        "overlap": facts.overlap,
-        "from_s": from_s,
-        "to_s": to_s,
-    }
-    _make(engine, "legs", conversations.legs_sql(transit=False, **legs))
-    _make(engine, "transit_legs", conversations.legs_sql(transit=True, **legs))
+    for name, transit in (("legs", False), ("transit_legs", True)):
+        text = conversations.legs_sql(transit=transit, late=facts.late, overlap=facts.overlap, from_s=from_s, to_s=to_s)
+        _make(engine, name, text)
     engine.execute(f"INSERT INTO legs {conversations.UNSEEN_TRANSIT}")
     _make(engine, "long_tuples", bind(conversations.LONG_TUPLES, gap_s=gap_s))
     _make(engine, "sessions", bind(conversations.SESSIONS, gap_s=gap_s))

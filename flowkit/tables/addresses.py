@@ -20,7 +20,8 @@ WITH told AS (
   SELECT CASE WHEN record_kind = 'transit_gateway' THEN COALESCE(tgw_vpc, network) ELSE network END AS network,
          address, pkt_srcaddr AS pkt_address, max(service) AS service
   FROM told
-  GROUP BY CASE WHEN record_kind = 'transit_gateway' THEN COALESCE(tgw_vpc, network) ELSE network END, address, pkt_srcaddr
+  GROUP BY CASE WHEN record_kind = 'transit_gateway' THEN COALESCE(tgw_vpc, network) ELSE network END, address,
+    pkt_srcaddr
 )
 SELECT network, address, max(service) AS service FROM (
   SELECT network, address, CASE WHEN pkt_address IS NULL OR pkt_address = address THEN service END AS service
@@ -36,7 +37,8 @@ SEEN_KEYED = """
 SELECT s.network, s.address, s.service, k.addr_key FROM seen s JOIN address_keys k ON k.address = s.address
 """
 
-# Who claims an address. 1: an interface whose own address it is, by the records. 2: the inventory. 3: a pod or secondary
+# Who claims an address. 1: an interface whose own address it is, by the records. 2: the inventory. 3: a pod or
+# secondary
 # address behind an interface that is no middle box: `pkt-*` differs from the collapsed primary address.
 CLAIMS = """
 SELECT i.network, o.address, i.observer AS interface_id, 1 AS rank,
@@ -47,7 +49,8 @@ SELECT network, address, interface_id, 2, first_s, last_s FROM inventory_address
 UNION ALL
 SELECT i.network, b.address, i.observer, 3, min(b.first_s), max(b.last_s)
 FROM (
-  SELECT observer, srcaddr AS own, pkt_srcaddr AS address, COALESCE(min(start_s), 0) AS first_s, COALESCE(max(end_s), 0) AS last_s
+  SELECT observer, srcaddr AS own, pkt_srcaddr AS address, COALESCE(min(start_s), 0) AS first_s, COALESCE(max(end_s),
+    0) AS last_s
   FROM records WHERE status = 'OK' AND flow_direction = 'egress' AND pkt_srcaddr <> srcaddr
   GROUP BY observer, srcaddr, pkt_srcaddr
   UNION ALL
@@ -84,7 +87,8 @@ WHERE d.address IS NULL
 """
 
 # `seen_keyed` is `seen` with keys. Home: the owner's network; a VPC whose CIDRs hold the address (the observer's own
-# first); none for public addresses; the observer's network otherwise. IPv6 of a VPC is global unicast, and some VPCs use
+# first); none for public addresses; the observer's network otherwise. IPv6 of a VPC is global unicast, and some VPCs
+# use
 # public IPv4 space: a neighbour (/64, /24) of an interface's own address counts as inside.
 ADDRESSES = """
 WITH elsewhere AS (

@@ -1,8 +1,10 @@
 """`conversations`, `conversation_parts`, `services_hour`: records of one tuple put together, each byte once.
 
-    legs -> (most tuples at once, the others through `sessions`) -> sides -> faced -> conversations -> parts, services_hour
+    legs -> (most tuples at once, the others through `sessions`) -> sides -> faced -> conversations -> parts,
+      services_hour
 
-While they are built, an end of a conversation is one number: `(endpoint_id * 65536 + port)`, and the smaller end, called
+While they are built, an end of a conversation is one number: `(endpoint_id * 65536 + port)`, and the smaller end,
+  called
 `a`, carries the protocol too, so that joins and groups work on two integers. `dir` 0 is from a to b.
 """
 
@@ -36,8 +38,10 @@ def or_flags(flags: str) -> str:
 
 
 # One row per record that may count. The packet-level addresses make the inner legs of a NAT gateway, and pods behind a
-# node, meet their client's records. `side` says where the observer stands: 0 at the sender, 1 at the receiver, 2 between.
-# `leg`: 0 counts; 1 inner and 2 outer leg of a NAT gateway whose packet addresses are not logged; 3 outer leg of one whose
+# node, meet their client's records. `side` says where the observer stands: 0 at the sender, 1 at the receiver, 2
+# between.
+# `leg`: 0 counts; 1 inner and 2 outer leg of a NAT gateway whose packet addresses are not logged; 3 outer leg of one
+# whose
 # are, so that its inner legs tell the same bytes; 4 traffic wrapped for a gateway load balancer.
 _LEGS = """
 WITH placed AS (
@@ -55,14 +59,17 @@ WITH placed AS (
          $src_net AS src_net, $dst_net AS dst_net
   FROM records r JOIN all_interfaces i ON i.observer = r.observer
   $joins
-  WHERE r.status = 'OK' AND r.srcaddr IS NOT NULL AND r.dstaddr IS NOT NULL AND r.record_kind $kind 'transit_gateway'$where
+  WHERE r.status = 'OK' AND r.srcaddr IS NOT NULL AND r.dstaddr IS NOT NULL
+    AND r.record_kind $kind 'transit_gateway'$where
 ), ends AS (
   SELECT p.*, s.endpoint_id * 65536 + p.srcport AS src_end, d.endpoint_id * 65536 + p.dstport AS dst_end,
          s.interface_id AS src_owner, d.interface_id AS dst_owner, s.scope IN ('vpc', 'private') AS src_inside,
          d.scope IN ('vpc', 'private') AS dst_inside
   FROM placed p
-  JOIN addresses s ON s.network = p.src_net AND s.address = p.src AND p.start_s >= s.valid_from_s AND p.start_s < s.valid_to_s
-  JOIN addresses d ON d.network = p.dst_net AND d.address = p.dst AND p.start_s >= d.valid_from_s AND p.start_s < d.valid_to_s
+  JOIN addresses s ON s.network = p.src_net AND s.address = p.src AND p.start_s >= s.valid_from_s
+    AND p.start_s < s.valid_to_s
+  JOIN addresses d ON d.network = p.dst_net AND d.address = p.dst AND p.start_s >= d.valid_from_s
+    AND p.start_s < d.valid_to_s
 )
 SELECT observer_id, CAST(CASE WHEN record_kind = 'transit_gateway' THEN 1 ELSE 0 END AS TINYINT) AS transit,
        CASE WHEN src_end <= dst_end THEN src_end ELSE dst_end END * 256 + protocol AS a,
@@ -75,7 +82,8 @@ SELECT observer_id, CAST(CASE WHEN record_kind = 'transit_gateway' THEN 1 ELSE 0
             WHEN direction = 'egress' THEN 0 ELSE 1 END AS TINYINT) AS side,
        CAST(CASE WHEN protocol = 17 AND (srcport = 6081 OR dstport = 6081) THEN 4
             WHEN role = 'nat_gateway' AND has_packet_address
-             AND ((direction = 'egress' AND src_owner = observer) OR (direction = 'ingress' AND dst_owner = observer)) THEN 3
+             AND ((direction = 'egress' AND src_owner = observer) OR (direction = 'ingress'
+               AND dst_owner = observer)) THEN 3
             WHEN record_kind = 'regional_nat' AND NOT src_inside AND NOT dst_inside THEN 3
             WHEN role = 'nat_gateway' AND NOT has_packet_address AND src_inside AND dst_inside THEN 1
             WHEN role = 'nat_gateway' AND NOT has_packet_address THEN 2 ELSE 0 END AS TINYINT) AS leg
@@ -91,11 +99,12 @@ _ELECTED_JOIN = """LEFT JOIN elected e
     ON e.observer = r.observer AND e.verdict = COALESCE(r.action, '') AND e.hour_s = r.start_s - r.start_s % 3600
   """
 _ELECTED_WHERE = """
-    AND (e.flow_log_id IS NULL OR e.flow_log_id = r.flow_log_id OR r.end_s <= e.log_first_s OR r.start_s >= e.log_last_s)"""
+    AND (e.flow_log_id IS NULL OR e.flow_log_id = r.flow_log_id
+      OR r.end_s <= e.log_first_s OR r.start_s >= e.log_last_s)"""
 
 
 def legs_sql(*, transit: bool, late: bool, overlap: bool, from_s: int | None, to_s: int | None) -> str:
-    """`legs` from interface records, or (`transit`) from transit gateway records; from `from_s` to `to_s`, halo included."""
+    """`legs` from interface records, or from transit gateway records; `from_s` and `to_s` include the halo."""
     where = _ELECTED_WHERE if overlap else ""
     if from_s is not None:
         where += bind("\n    AND r.start_s >= $from_s AND r.start_s < $to_s", from_s=from_s, to_s=to_s)
@@ -124,7 +133,8 @@ HAVING max(end_s) - min(start_s) > $gap_s
        > min(CASE WHEN flags % 2 >= 1 OR flags % 8 >= 4 THEN end_s END)
 """
 
-# Rule 7: silence longer than `gap_s`, or a fresh SYN after a FIN or RST, begins a new conversation. A fresh SYN is one in
+# Rule 7: silence longer than `gap_s`, or a fresh SYN after a FIN or RST, begins a new conversation. A fresh SYN is one
+# in
 # a window that begins after the window of the FIN ended: within one window the order cannot be told, so the number of
 # conversations is a lower bound. `nth` counts the conversations of a tuple.
 SESSIONS = """
@@ -166,7 +176,8 @@ UNION ALL
 FROM sessions GROUP BY a, b, nth, dir, observer_id
 """
 
-# Rule 8b: an address and port that at least three peer ports spoke to is a server. Who only spoke and was never spoken to
+# Rule 8b: an address and port that at least three peer ports spoke to is a server. Who only spoke and was never spoken
+# to
 # (a scanner with a fixed source port) is not. `server` is the end with its protocol.
 FAN_IN = """
 SELECT server FROM (
@@ -186,8 +197,10 @@ def _pair(name: str, what: str) -> str:
     return f"{_of(0, what)} AS {name}_a, {_of(1, what)} AS {name}_b"
 
 
-# Rule 1: one observer per conversation and direction counts, the one with most bytes; tie: at the sender; then the first by
-# name. As one 64-bit number, larger is better, never equal for two of up to 2^20 observers, so that `max_by` has no ties to
+# Rule 1: one observer per conversation and direction counts, the one with most bytes; tie: at the sender; then the
+# first by
+# name. As one 64-bit number, larger is better, never equal for two of up to 2^20 observers, so that `max_by` has no
+# ties to
 # break. Two observers that both saw over 2 TiB of one conversation count as equal in bytes here.
 _WORTH = (
     "(CASE WHEN all_bytes < 2199023255550 THEN all_bytes ELSE 2199023255550 END * 4 + 3 - side) * 1048576 "
@@ -212,7 +225,8 @@ WITH told AS (
          CAST(sum(late_rejects) AS BIGINT) AS late_rejects,
          {_counted("bytes", "bytes")}, {_counted("packets", "packets")}, {_counted("records", "records")},
          {_counted("counted", "observer_id")},
-         {or_flags("CASE WHEN dir = 0 THEN flags END")} AS flags_a, {or_flags("CASE WHEN dir = 1 THEN flags END")} AS flags_b,
+         {or_flags("CASE WHEN dir = 0 THEN flags END")} AS flags_a,
+           {or_flags("CASE WHEN dir = 1 THEN flags END")} AS flags_b,
          {_pair("sent", "CASE WHEN side = 0 THEN 2 * refused + passed END")},
          {_pair("got", "CASE WHEN side = 1 THEN 2 * refused + passed END")},
          {_pair("between", "CASE WHEN side = 2 THEN refused END")}
@@ -230,12 +244,16 @@ WITH told AS (
 )
 SELECT k.*,
     CASE
-      WHEN protocol = 6 AND COALESCE(syn_a, 0) + COALESCE(syn_ack_b, 0) > 0 AND COALESCE(syn_b, 0) + COALESCE(syn_ack_a, 0) = 0 THEN 'a.syn'
-      WHEN protocol = 6 AND COALESCE(syn_b, 0) + COALESCE(syn_ack_a, 0) > 0 AND COALESCE(syn_a, 0) + COALESCE(syn_ack_b, 0) = 0 THEN 'b.syn'
+      WHEN protocol = 6 AND COALESCE(syn_a, 0) + COALESCE(syn_ack_b, 0) > 0 AND COALESCE(syn_b,
+        0) + COALESCE(syn_ack_a, 0) = 0 THEN 'a.syn'
+      WHEN protocol = 6 AND COALESCE(syn_b, 0) + COALESCE(syn_ack_a, 0) > 0 AND COALESCE(syn_a,
+        0) + COALESCE(syn_ack_b, 0) = 0 THEN 'b.syn'
       WHEN protocol = 6 AND COALESCE(syn_ack_a, 0) = 1 AND COALESCE(syn_ack_b, 0) = 1 THEN 'unknown'
       WHEN protocol IN (1, 58) AND has_a AND has_b THEN 'unknown'
-      WHEN refused = 1 AND passed = 0 AND NOT has_b AND NOT (known_a AND NOT known_b AND port_b >= 1024) THEN 'a.one_way'
-      WHEN refused = 1 AND passed = 0 AND NOT has_a AND NOT (known_b AND NOT known_a AND port_a >= 1024) THEN 'b.one_way'
+      WHEN refused = 1 AND passed = 0 AND NOT has_b AND NOT (known_a AND NOT known_b AND port_b >= 1024)
+        THEN 'a.one_way'
+      WHEN refused = 1 AND passed = 0 AND NOT has_a AND NOT (known_b AND NOT known_a AND port_a >= 1024)
+        THEN 'b.one_way'
       WHEN fan_b AND NOT fan_a AND NOT (port_b >= 32768 AND known_a) THEN 'a.fan_in'
       WHEN fan_a AND NOT fan_b AND NOT (port_a >= 32768 AND known_b) THEN 'b.fan_in'
       WHEN protocol IN (6, 17) AND known_b AND NOT known_a AND port_a >= 1024 THEN 'a.service_port'
@@ -266,9 +284,12 @@ def _turned() -> str:
 
 _ACTION = "CASE WHEN {0} >= 2 THEN 'REJECT' WHEN {0} = 1 THEN 'ACCEPT' END"
 
-# Verdicts: at the initiator's interface what it sent forward (`fwd_sent`) and got back (`rev_got`); at the responder's what
-# it got (`fwd_got`) and sent back (`rev_sent`). A reply is blocked where, at one and the same interface, the forward packets
-# passed and the reply did not. Cut: the conversation touches the edge of what was read, or an hour in which its interface
+# Verdicts: at the initiator's interface what it sent forward (`fwd_sent`) and got back (`rev_got`); at the responder's
+# what
+# it got (`fwd_got`) and sent back (`rev_sent`). A reply is blocked where, at one and the same interface, the forward
+# packets
+# passed and the reply did not. Cut: the conversation touches the edge of what was read, or an hour in which its
+# interface
 # lost records, so that what is missing may only not have been read.
 CONVERSATIONS = f"""
 WITH faced_on AS (
@@ -294,17 +315,23 @@ WITH faced_on AS (
 )
 SELECT row_number() OVER (ORDER BY j.start_s, j.a, j.b, j.nth) AS conversation_id,
        j.a, j.b, j.nth, j.turned, j.last_start_s,
-       CASE WHEN j.has_fwd THEN j.fwd_counted END AS fwd_counted, CASE WHEN j.has_rev THEN j.rev_counted END AS rev_counted,
-       NULLIF(j.protocol, 255) AS protocol, s.address AS srcaddr, j.srcport, d.address AS dstaddr, j.dstport, j.src_id, j.dst_id,
+       CASE WHEN j.has_fwd THEN j.fwd_counted END AS fwd_counted, CASE WHEN j.has_rev
+         THEN j.rev_counted END AS rev_counted,
+       NULLIF(j.protocol, 255) AS protocol, s.address AS srcaddr, j.srcport, d.address AS dstaddr, j.dstport, j.src_id,
+         j.dst_id,
        s.home_network AS src_network, d.home_network AS dst_network, s.scope AS src_scope, d.scope AS dst_scope,
-       s.interface_id AS src_interface_id, d.interface_id AS dst_interface_id, s.subnet_id AS src_subnet_id, d.subnet_id AS dst_subnet_id,
+       s.interface_id AS src_interface_id, d.interface_id AS dst_interface_id, s.subnet_id AS src_subnet_id,
+         d.subnet_id AS dst_subnet_id,
        s.az_id AS src_az_id, d.az_id AS dst_az_id, s.instance_id AS src_instance_id, d.instance_id AS dst_instance_id,
        s.name AS src_name, d.name AS dst_name, s.role AS src_role, d.role AS dst_role,
        s.aws_service AS src_aws_service, d.aws_service AS dst_aws_service,
        j.start_s, j.end_s, j.initiator_by,
-       CASE WHEN j.has_fwd THEN j.fwd_bytes ELSE 0 END AS fwd_bytes, CASE WHEN j.has_fwd THEN j.fwd_packets ELSE 0 END AS fwd_packets,
-       CASE WHEN j.has_rev THEN j.rev_bytes ELSE 0 END AS rev_bytes, CASE WHEN j.has_rev THEN j.rev_packets ELSE 0 END AS rev_packets,
-       CASE WHEN j.has_fwd THEN j.fwd_records ELSE 0 END AS fwd_records, CASE WHEN j.has_rev THEN j.rev_records ELSE 0 END AS rev_records, j.fwd_flags, j.rev_flags,
+       CASE WHEN j.has_fwd THEN j.fwd_bytes ELSE 0 END AS fwd_bytes, CASE WHEN j.has_fwd THEN j.fwd_packets
+         ELSE 0 END AS fwd_packets,
+       CASE WHEN j.has_rev THEN j.rev_bytes ELSE 0 END AS rev_bytes, CASE WHEN j.has_rev THEN j.rev_packets
+         ELSE 0 END AS rev_packets,
+       CASE WHEN j.has_fwd THEN j.fwd_records ELSE 0 END AS fwd_records, CASE WHEN j.has_rev THEN j.rev_records
+         ELSE 0 END AS rev_records, j.fwd_flags, j.rev_flags,
        j.fwd_src_action, j.fwd_dst_action, j.rev_src_action, j.rev_dst_action, j.refused AS rejected, j.late_rejects,
        CASE
          WHEN j.refused THEN 'rejected'
@@ -319,11 +346,13 @@ SELECT row_number() OVER (ORDER BY j.start_s, j.a, j.b, j.nth) AS conversation_i
          WHEN j.protocol = 6 AND j.fwd_syn = 1 AND j.rev_syn_ack = 0 AND j.rev_flags % 8 >= 4 THEN 'reset'
          WHEN j.protocol = 6 AND j.fwd_syn = 1 AND j.rev_syn_ack = 1 AND j.fwd_flags % 2 = 0 AND j.rev_flags % 2 = 0
           AND j.fwd_flags % 8 < 4 AND j.rev_flags % 8 < 4 AND NOT j.at_last AND g.observer IS NULL
-          AND j.fwd_bytes <= 64 * j.fwd_packets AND j.rev_bytes <= 64 * j.rev_packets AND NOT $one_action THEN 'half_open'
+          AND j.fwd_bytes <= 64 * j.fwd_packets AND j.rev_bytes <= 64 * j.rev_packets AND NOT $one_action
+            THEN 'half_open'
          ELSE 'answered' END AS state,
        CASE WHEN j.transit = 1 THEN 'transit_gateway' WHEN j.at_src AND j.at_dst THEN 'both' WHEN j.at_src THEN 'source'
             WHEN j.at_dst THEN 'destination' ELSE 'middle' END AS observers,
-       CASE WHEN s.scope IN ('vpc', 'private') AND d.scope IN ('vpc', 'private', 'multicast', 'link_local') THEN 'internal'
+       CASE WHEN s.scope IN ('vpc', 'private') AND d.scope IN ('vpc', 'private', 'multicast', 'link_local')
+         THEN 'internal'
             WHEN s.scope IN ('vpc', 'private') THEN 'outbound' WHEN d.scope IN ('vpc', 'private') THEN 'inbound'
             ELSE 'transit' END AS path,
        CASE WHEN j.leg = 1 THEN 'nat_inner' WHEN j.leg = 3 OR (j.leg = 2 AND p.server IS NOT NULL) THEN 'nat_outer'
@@ -394,7 +423,8 @@ GROUP BY s.start_s - s.start_s % 3600, c.conversation_id, CASE WHEN (s.dir = 1) 
 
 _STATES = ("rejected", "answered", "no_reply", "reset", "half_open", "return_rejected")
 _SERVICE = (
-    "protocol, srcaddr, dstaddr, dstport, src_id, dst_id, src_network, dst_network, src_scope, dst_scope, src_az_id, dst_az_id, "
+    "protocol, srcaddr, dstaddr, dstport, src_id, dst_id, src_network, dst_network, "
+    "src_scope, dst_scope, src_az_id, dst_az_id, "
     "src_subnet_id, dst_subnet_id, src_name, dst_name, src_role, dst_role, path, initiator_known"
 )
 
@@ -411,7 +441,8 @@ WITH counts AS (
          CASE WHEN direction = 'fwd' THEN packets ELSE 0 END, CASE WHEN direction = 'rev' THEN packets ELSE 0 END
   FROM conversation_parts
 ), named AS (
-  SELECT conversation_id, protocol, srcaddr, dstaddr, dstport, src_id, dst_id, src_network, dst_network, src_scope, dst_scope,
+  SELECT conversation_id, protocol, srcaddr, dstaddr, dstport, src_id, dst_id, src_network, dst_network, src_scope,
+    dst_scope,
          src_az_id, dst_az_id, src_subnet_id, dst_subnet_id, src_name, dst_name, src_role, dst_role, path,
          initiator_by <> 'unknown' AS initiator_known
   FROM conversations WHERE leg = ''

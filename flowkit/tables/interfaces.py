@@ -6,18 +6,22 @@ __all__ = ["ALL_INTERFACES", "INTERFACES", "NAT_BY_BYTES", "NAT_BY_PACKETS", "OB
 
 OBSERVERS = """
 SELECT observer, max(vpc_id) AS vpc_id, max(NULLIF(account_id, 'unknown')) AS account_id, max(subnet_id) AS subnet_id,
-       max(az_id) AS az_id, max(region) AS region, max(instance_id) AS instance_id, max(interface_type) AS interface_type,
-       max(record_kind) AS record_kind, CAST(count(*) AS BIGINT) AS records, min(start_s) AS first_s, max(end_s) AS last_s
+       max(az_id) AS az_id, max(region) AS region, max(instance_id) AS instance_id,
+         max(interface_type) AS interface_type,
+       max(record_kind) AS record_kind, CAST(count(*) AS BIGINT) AS records, min(start_s) AS first_s,
+         max(end_s) AS last_s
 FROM records WHERE status = 'OK' GROUP BY observer
 """
 
 # Rule 4. `flow-direction` tells: an egress record's source and an ingress record's destination are the interface's own.
-# Without it, own is the one address that is in (nearly) all records of the interface, per family. An interface that only
+# Without it, own is the one address that is in (nearly) all records of the interface, per family. An interface that
+# only
 # ever spoke with one peer has two such addresses; the one that is another interface's own drops out in a second round.
 OWN_ADDRESSES = """
 WITH sides AS (
   SELECT observer, srcaddr AS address, src_key AS addr_key,
-         CAST(sum(CASE WHEN flow_direction = 'egress' THEN 1 ELSE 0 END) AS BIGINT) AS told, CAST(count(*) AS BIGINT) AS n
+         CAST(sum(CASE WHEN flow_direction = 'egress' THEN 1 ELSE 0 END) AS BIGINT) AS told,
+           CAST(count(*) AS BIGINT) AS n
   FROM records WHERE status = 'OK' AND record_kind = 'interface' AND srcaddr IS NOT NULL
   GROUP BY observer, srcaddr, src_key
   UNION ALL
@@ -53,7 +57,8 @@ UNION ALL
 SELECT observer, v4, address, addr_key FROM second WHERE left_over = 1
 """
 
-# A NAT gateway by its four legs: a packet that comes in for somebody else (`pkt-dstaddr` is not the interface's address)
+# A NAT gateway by its four legs: a packet that comes in for somebody else (`pkt-dstaddr` is not the interface's
+# address)
 # leaves from the interface's own address to that same somebody.
 NAT_BY_PACKETS = """
 WITH inner_leg AS (
@@ -101,9 +106,11 @@ WITH own AS (
   SELECT observer, max(CASE WHEN v4 THEN address END) AS own_v4, max(CASE WHEN v4 THEN NULL ELSE address END) AS own_v6
   FROM own_addresses GROUP BY observer
 )
-SELECT row_number() OVER (ORDER BY o.observer) AS observer_id, o.observer, COALESCE(o.vpc_id, v.vpc_id, o.account_id, v.account_id, '') AS network,
+SELECT row_number() OVER (ORDER BY o.observer) AS observer_id, o.observer, COALESCE(o.vpc_id, v.vpc_id, o.account_id,
+  v.account_id, '') AS network,
        COALESCE(o.account_id, v.account_id) AS account_id,
-       COALESCE(w.own_v4, v.own_address, w.own_v6, v.own_ipv6) AS own_address, COALESCE(w.own_v6, v.own_ipv6) AS own_ipv6,
+       COALESCE(w.own_v4, v.own_address, w.own_v6, v.own_ipv6) AS own_address, COALESCE(w.own_v6,
+         v.own_ipv6) AS own_ipv6,
        COALESCE(o.vpc_id, v.vpc_id) AS vpc_id, COALESCE(o.subnet_id, v.subnet_id) AS subnet_id,
        COALESCE(o.az_id, v.az_id) AS az_id, COALESCE(o.region, v.region) AS region,
        COALESCE(o.instance_id, v.instance_id) AS instance_id, v.instance_type, v.name,

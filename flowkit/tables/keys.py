@@ -51,8 +51,8 @@ def cidr_range(cidr: str) -> tuple[str, str]:
 def class_ranges(classes: Iterable[tuple[str, str]] | None = None) -> list[tuple[str, str, str]]:
     """The address classes as disjoint (low key, high key, scope), the narrowest block winning.
 
-    They cover every address: what no class claims is `public`. IPv4 behind NAT64 (64:ff9b::/96) is left public: the host
-    behind it is on the other side of the translation.
+    They cover every address: what no class claims is `public`. IPv4 behind NAT64 (64:ff9b::/96) is left public: the
+    host behind it is on the other side of the translation.
     """
     given = [(*cidr_range(cidr), scope) for cidr, scope in (address_classes() if classes is None else classes)]
     return disjoint([(f"{0:032x}", f"{_LAST:032x}", "public"), *given])

@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from flowkit.engines import bind
 from flowkit.fields import FIELDS_BY_COLUMN
 
-__all__ = ["DERIVED_COLUMNS", "ELECTED", "GAPS", "LATE_REJECTS", "SQL_TYPES", "flows_sql", "records_sql"]
+__all__ = [
+    "COUNTED",
+    "DERIVED_COLUMNS",
+    "ELECTED",
+    "GAPS",
+    "LATE_REJECTS",
+    "OUTSIDE",
+    "SQL_TYPES",
+    "flows_sql",
+    "records_sql",
+]
 
 SQL_TYPES = {"int": "INTEGER", "bigint": "BIGINT", "text": "VARCHAR"}
 
@@ -35,9 +45,7 @@ def records_sql(present: Sequence[str]) -> str:
         name if name in have else f"CAST(NULL AS {SQL_TYPES[field.type]}) AS {name}"
         for name, field in FIELDS_BY_COLUMN.items()
     ]
-    columns += [
-        name if name in have else f"CAST(NULL AS {kind}) AS {name}" for name, kind in DERIVED_COLUMNS.items()
-    ]
+    columns += [name if name in have else f"CAST(NULL AS {kind}) AS {name}" for name, kind in DERIVED_COLUMNS.items()]
     columns += sorted(have - set(FIELDS_BY_COLUMN) - set(DERIVED_COLUMNS))
     observers = [name for name in ("interface_id", "resource_id", "tgw_attachment_id") if name in have]
     observer = f"COALESCE({', '.join([*observers, chr(39) * 2])})"
@@ -53,9 +61,9 @@ def records_sql(present: Sequence[str]) -> str:
     )
 
 
-# Rule 2. Logs of different ids may watch the same interface with other intervals; no key joins their rows. So one log is
-# elected per observer, action and hour: the richest format, then the finest interval, then the most records. What another
-# log saw wholly before the elected log's first record, or after its last one, fills in.
+# Rule 2. Logs of different ids may watch the same interface with other intervals; no key joins their rows. So one log
+# is elected per observer, action and hour: the richest format, then the finest interval, then the most records. What
+# another log saw wholly before the elected log's first record, or after its last one, fills in.
 _LOGS = """
 SELECT flow_log_id, min(start_s) AS log_first_s, max(end_s) AS log_last_s,
        CAST(sum(CASE WHEN end_s - start_s > 90 THEN 1 ELSE 0 END) AS DOUBLE) / count(*) AS long_share
@@ -71,7 +79,8 @@ WITH logs AS ({_LOGS}), seen AS (
   SELECT s.observer, s.verdict, s.hour_s, s.flow_log_id, l.log_first_s, l.log_last_s,
          row_number() OVER (
            PARTITION BY s.observer, s.verdict, s.hour_s
-           ORDER BY r.richness DESC NULLS LAST, CASE WHEN l.long_share > 0.001 THEN 1 ELSE 0 END, s.n DESC, s.flow_log_id
+           ORDER BY r.richness DESC NULLS LAST, CASE WHEN l.long_share > 0.001 THEN 1 ELSE 0 END, s.n DESC,
+             s.flow_log_id
          ) AS place
   FROM seen s JOIN logs l ON l.flow_log_id = s.flow_log_id JOIN log_richness r ON r.flow_log_id = s.flow_log_id
 ), contested AS (
@@ -160,3 +169,13 @@ def flows_sql(*, late: bool, overlap: bool, since_s: int | None, until_s: int | 
         .replace("$period", period)
         .replace("$elected", _ELECTED_WHERE if overlap else "")
     )
+
+
+#: Lines outside the period, by object and status: the ledger moves them to `out_of_period`.
+OUTSIDE = """
+SELECT object_id, status, count(*) AS n FROM records
+WHERE start_s IS NULL OR start_s < $since_s OR start_s >= $until_s
+GROUP BY object_id, status ORDER BY object_id, status
+"""
+
+COUNTED = "SELECT count(*) AS n FROM flows"

@@ -26,7 +26,12 @@ def one(rows, **options):
 
 
 def test_a_period_takes_whole_records_by_their_start():
-    rows = [flow(start_s=T - 1, bytes=1), flow(start_s=T, bytes=10), flow(start_s=T + 99, bytes=100), flow(start_s=T + 100, bytes=1000)]  # fmt: skip
+    rows = [
+        flow(start_s=T - 1, bytes=1),
+        flow(start_s=T, bytes=10),
+        flow(start_s=T + 99, bytes=100),
+        flow(start_s=T + 100, bytes=1000),
+    ]
     flows = flows_of(rows, since=T, until=T + 100)
     assert int(flows.sql("SELECT sum(bytes) AS b FROM flows").b[0]) == 110
     row = flows.sql("SELECT * FROM conversations").iloc[0]
@@ -51,7 +56,9 @@ def test_parts_sum_to_conversations_and_services():
     parts = flows.sql(total.format("bytes", "conversation_parts")).n[0]
     assert parts == flows.sql(total.format("fwd_bytes + rev_bytes", "conversations")).n[0]
     assert parts == flows.sql(total.format("fwd_bytes + rev_bytes", "services_hour")).n[0]
-    assert flows.sql(total.format("conversations", "services_hour")).n[0] == len(flows.sql("SELECT * FROM conversations"))
+    assert flows.sql(total.format("conversations", "services_hour")).n[0] == len(
+        flows.sql("SELECT * FROM conversations")
+    )
 
 
 @pytest.mark.parametrize(("silence_s", "count"), [(350, 1), (351, 2)])
@@ -82,7 +89,12 @@ def test_the_sender_of_a_syn_began():
 
 
 def test_a_syn_ack_alone_tells_who_was_asked():
-    row = one([flow(srcaddr="10.0.0.2", srcport=9999, dstaddr="10.0.0.1", dstport=8888, tcp_flags=18), flow(srcport=8888, dstport=9999, tcp_flags=0)])  # fmt: skip
+    row = one(
+        [
+            flow(srcaddr="10.0.0.2", srcport=9999, dstaddr="10.0.0.1", dstport=8888, tcp_flags=18),
+            flow(srcport=8888, dstport=9999, tcp_flags=0),
+        ]
+    )
     assert (row.srcaddr, row.dstaddr, row.dstport) == ("10.0.0.1", "10.0.0.2", 9999)
 
 
@@ -109,13 +121,19 @@ def test_a_known_port_against_an_ephemeral_one_is_the_service():
 
 
 def test_window_order_tells_only_beyond_one_window():
-    early, late = flow(srcport=30001, dstport=30002, start_s=T, end_s=T + 20), reply(flow(srcport=30001, dstport=30002), start_s=T + 61)  # fmt: skip
+    early, late = (
+        flow(srcport=30001, dstport=30002, start_s=T, end_s=T + 20),
+        reply(flow(srcport=30001, dstport=30002), start_s=T + 61),
+    )
     assert one([early, late]).initiator_by == "order"
     assert one([early, {**late, "start_s": T + 60}]).initiator_by == "unknown"
 
 
 def test_a_scanner_with_a_fixed_source_port_is_not_taken_for_a_server():
-    rows = [flow(srcaddr="1.1.1.1", srcport=54321, dstaddr="10.0.0.2", dstport=port, action="REJECT") for port in range(7000, 7010)]  # fmt: skip
+    rows = [
+        flow(srcaddr="1.1.1.1", srcport=54321, dstaddr="10.0.0.2", dstport=port, action="REJECT")
+        for port in range(7000, 7010)
+    ]
     found = conversations(rows)
     assert set(found.srcaddr) == {"1.1.1.1"} and set(found.initiator_by) == {"one_way"}
 
@@ -138,7 +156,17 @@ def test_no_reply_at_the_end_of_the_log_is_cut():
 
 
 def test_no_reply_beside_skipdata_is_cut():
-    skip = flow(srcaddr=None, dstaddr=None, srcport=None, dstport=None, protocol=None, packets=None, bytes=None, action=None, log_status="SKIPDATA")  # fmt: skip
+    skip = flow(
+        srcaddr=None,
+        dstaddr=None,
+        srcport=None,
+        dstport=None,
+        protocol=None,
+        packets=None,
+        bytes=None,
+        action=None,
+        log_status="SKIPDATA",
+    )
     assert one([flow(tcp_flags=2), skip]).state == "cut"
 
 
@@ -151,7 +179,10 @@ def test_handshake_sized_packets_both_ways_without_an_end_are_half_open():
 
 
 def test_half_open_is_not_judged_on_a_log_of_one_action():
-    assert one([flow(tcp_flags=2, packets=2, bytes=112), reply(flow(), tcp_flags=18, packets=3, bytes=180)]).state == "answered"
+    assert (
+        one([flow(tcp_flags=2, packets=2, bytes=112), reply(flow(), tcp_flags=18, packets=3, bytes=180)]).state
+        == "answered"
+    )
 
 
 def test_syn_ack_without_a_reverse_row_is_backscatter():
@@ -183,7 +214,20 @@ def test_no_records_make_empty_tables():
 
 
 def test_nodata_and_skipdata_lines_are_gaps_not_records():
-    lines = [flow(srcaddr=None, dstaddr=None, srcport=None, dstport=None, protocol=None, packets=None, bytes=None, action=None, log_status=status) for status in ("NODATA", "SKIPDATA", "SKIPDATA")]  # fmt: skip
+    lines = [
+        flow(
+            srcaddr=None,
+            dstaddr=None,
+            srcport=None,
+            dstport=None,
+            protocol=None,
+            packets=None,
+            bytes=None,
+            action=None,
+            log_status=status,
+        )
+        for status in ("NODATA", "SKIPDATA", "SKIPDATA")
+    ]
     flows = flows_of([flow(), *lines])
     assert flows.records == 1
     gaps = flows.sql("SELECT log_status, gap_records FROM gaps ORDER BY log_status")

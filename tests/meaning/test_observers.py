@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.rows import START_S as T
-from tests.rows import flow, flows_of, reply
+from tests.rows import flow, flows_of
 
 A, B = "10.0.0.1", "10.0.0.2"
 
@@ -100,10 +100,20 @@ def test_equal_rows_within_one_log_are_both_kept():
 def test_transit_gateway_records_do_not_repeat_what_interfaces_told():
     there, rest = both_sides(bytes=1000, start_s=T + 100, vpc_id="vpc-1")
     transit = flow(
-        srcaddr=A, dstaddr=B, interface_id=None, action=None, tgw_id="tgw-1", tgw_attachment_id="tgw-attach-1",
-        resource_type="TransitGateway", tgw_src_vpc_id="vpc-1", tgw_dst_vpc_id="vpc-1", bytes=1000, start_s=T + 100,
-        flow_log_id="fl-tgw", vpc_id=None,
-    )  # fmt: skip
+        srcaddr=A,
+        dstaddr=B,
+        interface_id=None,
+        action=None,
+        tgw_id="tgw-1",
+        tgw_attachment_id="tgw-attach-1",
+        resource_type="TransitGateway",
+        tgw_src_vpc_id="vpc-1",
+        tgw_dst_vpc_id="vpc-1",
+        bytes=1000,
+        start_s=T + 100,
+        flow_log_id="fl-tgw",
+        vpc_id=None,
+    )
     rest = [{**row, "vpc_id": "vpc-1"} for row in rest]
     flows = flows_of([there, transit, *rest])
     assert conversation(flows).fwd_bytes == 1000
@@ -112,9 +122,23 @@ def test_transit_gateway_records_do_not_repeat_what_interfaces_told():
 
 def test_transit_gateway_records_tell_of_traffic_that_no_interface_saw():
     transit = flow(
-        srcaddr=A, dstaddr="10.9.0.2", interface_id=None, action=None, tgw_id="tgw-1", tgw_attachment_id="tgw-attach-1",
-        tgw_src_vpc_id="vpc-1", tgw_dst_vpc_id="vpc-2", bytes=700, start_s=T + 100, flow_log_id="fl-tgw",
-    )  # fmt: skip
+        srcaddr=A,
+        dstaddr="10.9.0.2",
+        interface_id=None,
+        action=None,
+        tgw_id="tgw-1",
+        tgw_attachment_id="tgw-attach-1",
+        tgw_src_vpc_id="vpc-1",
+        tgw_dst_vpc_id="vpc-2",
+        bytes=700,
+        start_s=T + 100,
+        flow_log_id="fl-tgw",
+    )
     other = {**transit, "tgw_attachment_id": "tgw-attach-2"}  # the same bytes leave by the other attachment
     row = conversation(flows_of([transit, other]), dstaddr="10.9.0.2")
-    assert (row.fwd_bytes, row.observers, row.src_network, row.dst_network) == (700, "transit_gateway", "vpc-1", "vpc-2")
+    assert (row.fwd_bytes, row.observers, row.src_network, row.dst_network) == (
+        700,
+        "transit_gateway",
+        "vpc-1",
+        "vpc-2",
+    )

@@ -61,9 +61,14 @@ def subnets(same: bool):
         ],
         "interfaces": [
             {"interface_id": "eni-1", "vpc_id": "vpc-1", "subnet_id": "subnet-1", "private_addresses": ["10.0.0.1"]},
-            {"interface_id": "eni-9", "vpc_id": "vpc-1", "subnet_id": "subnet-1" if same else "subnet-2", "private_addresses": ["10.0.0.2"]},
+            {
+                "interface_id": "eni-9",
+                "vpc_id": "vpc-1",
+                "subnet_id": "subnet-1" if same else "subnet-2",
+                "private_addresses": ["10.0.0.2"],
+            },
         ],
-    }  # fmt: skip
+    }
 
 
 def test_a_reply_refused_where_the_question_passed_is_a_blocked_return():
@@ -88,7 +93,9 @@ def test_a_reply_refused_at_another_interface_than_the_question_is_no_blocked_re
     ask = flow(srcaddr="10.0.0.1", dstaddr="10.0.0.2", tcp_flags=2, interface_id="eni-1")
     others = [flow(srcaddr="10.0.0.2", dstaddr=f"10.0.0.{n}", interface_id="eni-2", start_s=T - 9000) for n in (77, 78)]
     back = reply(ask, tcp_flags=18, action="REJECT", interface_id="eni-2")
-    rows = flows_of([*AROUND, *others, ask, back]).sql("SELECT * FROM conversations WHERE dstport = 443 AND start_s = 1700000000")
+    rows = flows_of([*AROUND, *others, ask, back]).sql(
+        "SELECT * FROM conversations WHERE dstport = 443 AND start_s = 1700000000"
+    )
     assert rows.state.tolist() != ["return_rejected"]
 
 
@@ -100,13 +107,68 @@ def zonal_legs(bytes_out=1000, bytes_back=9000, start_s=T):
     nat = {"interface_id": "eni-nat", "vpc_id": "vpc-1", "instance_id": None, "start_s": start_s}
     host = {"interface_id": "eni-client", "vpc_id": "vpc-1", "instance_id": "i-1", "start_s": start_s + 7}
     return [
-        flow(**nat, flow_direction="ingress", srcaddr=CLIENT, dstaddr=NAT, pkt_srcaddr=CLIENT, pkt_dstaddr=PEER, bytes=bytes_out),
-        flow(**nat, flow_direction="egress", srcaddr=NAT, dstaddr=PEER, pkt_srcaddr=NAT, pkt_dstaddr=PEER, srcport=61000, bytes=bytes_out),
-        flow(**nat, flow_direction="ingress", srcaddr=PEER, dstaddr=NAT, pkt_srcaddr=PEER, pkt_dstaddr=NAT, srcport=443, dstport=61000, bytes=bytes_back),
-        flow(**nat, flow_direction="egress", srcaddr=NAT, dstaddr=CLIENT, pkt_srcaddr=PEER, pkt_dstaddr=CLIENT, srcport=443, dstport=40000, bytes=bytes_back),
-        flow(**host, flow_direction="egress", srcaddr=CLIENT, dstaddr=PEER, pkt_srcaddr=CLIENT, pkt_dstaddr=PEER, bytes=bytes_out),
-        flow(**host, flow_direction="ingress", srcaddr=PEER, dstaddr=CLIENT, pkt_srcaddr=PEER, pkt_dstaddr=CLIENT, srcport=443, dstport=40000, bytes=bytes_back),
-    ]  # fmt: skip
+        flow(
+            **nat,
+            flow_direction="ingress",
+            srcaddr=CLIENT,
+            dstaddr=NAT,
+            pkt_srcaddr=CLIENT,
+            pkt_dstaddr=PEER,
+            bytes=bytes_out,
+        ),
+        flow(
+            **nat,
+            flow_direction="egress",
+            srcaddr=NAT,
+            dstaddr=PEER,
+            pkt_srcaddr=NAT,
+            pkt_dstaddr=PEER,
+            srcport=61000,
+            bytes=bytes_out,
+        ),
+        flow(
+            **nat,
+            flow_direction="ingress",
+            srcaddr=PEER,
+            dstaddr=NAT,
+            pkt_srcaddr=PEER,
+            pkt_dstaddr=NAT,
+            srcport=443,
+            dstport=61000,
+            bytes=bytes_back,
+        ),
+        flow(
+            **nat,
+            flow_direction="egress",
+            srcaddr=NAT,
+            dstaddr=CLIENT,
+            pkt_srcaddr=PEER,
+            pkt_dstaddr=CLIENT,
+            srcport=443,
+            dstport=40000,
+            bytes=bytes_back,
+        ),
+        flow(
+            **host,
+            flow_direction="egress",
+            srcaddr=CLIENT,
+            dstaddr=PEER,
+            pkt_srcaddr=CLIENT,
+            pkt_dstaddr=PEER,
+            bytes=bytes_out,
+        ),
+        flow(
+            **host,
+            flow_direction="ingress",
+            srcaddr=PEER,
+            dstaddr=CLIENT,
+            pkt_srcaddr=PEER,
+            pkt_dstaddr=CLIENT,
+            srcport=443,
+            dstport=40000,
+            bytes=bytes_back,
+        ),
+    ]
 
 
 def test_the_four_legs_of_a_zonal_nat_are_one_conversation_of_the_client():
@@ -114,7 +176,9 @@ def test_the_four_legs_of_a_zonal_nat_are_one_conversation_of_the_client():
     counted = flows.sql("SELECT srcaddr, dstaddr, fwd_bytes, rev_bytes FROM conversations WHERE leg = ''")
     assert list(counted.itertuples(index=False, name=None)) == [(CLIENT, PEER, 1000, 9000)]
     assert flows.sql("SELECT leg FROM conversations WHERE srcaddr = '10.0.0.220'").leg.tolist() == ["nat_outer"]
-    assert flows.sql("SELECT role, role_source FROM interfaces WHERE observer = 'eni-nat'").values.tolist() == [["nat_gateway", "inferred"]]  # fmt: skip
+    assert flows.sql("SELECT role, role_source FROM interfaces WHERE observer = 'eni-nat'").values.tolist() == [
+        ["nat_gateway", "inferred"]
+    ]
 
 
 def test_traffic_seen_only_at_the_nat_is_still_counted_once():
@@ -141,12 +205,21 @@ def test_the_legs_of_a_regional_nat_are_one_conversation_of_the_client():
 
 
 def plain(rows):
-    return [{k: v for k, v in row.items() if k not in ("pkt_srcaddr", "pkt_dstaddr", "flow_direction", "instance_id", "vpc_id")} for row in rows]  # fmt: skip
+    return [
+        {
+            k: v
+            for k, v in row.items()
+            if k not in ("pkt_srcaddr", "pkt_dstaddr", "flow_direction", "instance_id", "vpc_id")
+        }
+        for row in rows
+    ]
 
 
 def test_without_packet_addresses_a_nat_is_known_by_the_inventory_and_its_legs_are_labelled():
-    inventory = {"nat_gateways": [{"nat_gateway_id": "nat-1", "interface_id": "eni-nat"}],
-                 "interfaces": [{"interface_id": "eni-nat", "private_addresses": [NAT], "account_id": "123456789012"}]}  # fmt: skip
+    inventory = {
+        "nat_gateways": [{"nat_gateway_id": "nat-1", "interface_id": "eni-nat"}],
+        "interfaces": [{"interface_id": "eni-nat", "private_addresses": [NAT], "account_id": "123456789012"}],
+    }
     flows = flows_of(plain(zonal_legs()), inventory=inventory)
     counted = flows.sql("SELECT srcaddr, dstaddr, fwd_bytes FROM conversations WHERE leg = ''")
     assert list(counted.itertuples(index=False, name=None)) == [(CLIENT, PEER, 1000)]
@@ -154,8 +227,10 @@ def test_without_packet_addresses_a_nat_is_known_by_the_inventory_and_its_legs_a
 
 
 def test_without_packet_addresses_a_nat_seen_alone_is_counted_by_its_outer_legs():
-    inventory = {"nat_gateways": [{"nat_gateway_id": "nat-1", "interface_id": "eni-nat"}],
-                 "interfaces": [{"interface_id": "eni-nat", "private_addresses": [NAT], "account_id": "123456789012"}]}  # fmt: skip
+    inventory = {
+        "nat_gateways": [{"nat_gateway_id": "nat-1", "interface_id": "eni-nat"}],
+        "interfaces": [{"interface_id": "eni-nat", "private_addresses": [NAT], "account_id": "123456789012"}],
+    }
     flows = flows_of(plain(zonal_legs()[:4]), inventory=inventory)
     counted = flows.sql("SELECT srcaddr, dstaddr, fwd_bytes, rev_bytes FROM conversations WHERE leg = ''")
     assert list(counted.itertuples(index=False, name=None)) == [(NAT, PEER, 1000, 9000)]
@@ -166,7 +241,11 @@ def test_without_packet_addresses_or_inventory_a_nat_is_inferred_from_its_bytes(
     for n in range(4):
         for row in plain(zonal_legs(bytes_out=1000 + n, start_s=T + 100 * n)):
             swap = {"203.0.113.5": f"203.0.113.{5 + n}"}
-            rows.append(flow(**{k: swap.get(v, v) if isinstance(v, str) else v for k, v in row.items() if not k.endswith("_key")}))
+            rows.append(
+                flow(
+                    **{k: swap.get(v, v) if isinstance(v, str) else v for k, v in row.items() if not k.endswith("_key")}
+                )
+            )
     flows = flows_of(rows)
     assert flows.sql("SELECT role FROM interfaces WHERE observer = 'eni-nat'").role.tolist() == ["nat_gateway"]
 
@@ -182,10 +261,62 @@ def test_the_appliance_and_transit_gateway_legs_of_awss_example_are_one_conversa
     """AWS's own example of traffic through a transit gateway to an appliance (VPC guide, flow log record examples)."""
     client, server = "10.20.33.164", "10.40.2.236"
     rows = [
-        flow(interface_id="eni-server", instance_id="i-1", vpc_id="vpc-2", flow_direction="ingress", srcaddr=client, dstaddr=server, pkt_srcaddr=client, pkt_dstaddr=server, srcport=39812, dstport=80, tcp_flags=3, bytes=100),
-        flow(interface_id="eni-server", instance_id="i-1", vpc_id="vpc-2", flow_direction="egress", srcaddr=server, dstaddr=client, pkt_srcaddr=server, pkt_dstaddr=client, srcport=80, dstport=39812, tcp_flags=19, bytes=900),
-        flow(interface_id="eni-tgw", instance_id=None, vpc_id="vpc-2", flow_direction="egress", srcaddr="10.40.1.175", dstaddr=server, pkt_srcaddr=client, pkt_dstaddr=server, srcport=39812, dstport=80, tcp_flags=3, bytes=100),
-        flow(interface_id="eni-tgw2", instance_id=None, vpc_id="vpc-2", flow_direction="ingress", srcaddr=server, dstaddr="10.40.2.31", pkt_srcaddr=server, pkt_dstaddr=client, srcport=80, dstport=39812, tcp_flags=19, bytes=900),
-    ]  # fmt: skip
+        flow(
+            interface_id="eni-server",
+            instance_id="i-1",
+            vpc_id="vpc-2",
+            flow_direction="ingress",
+            srcaddr=client,
+            dstaddr=server,
+            pkt_srcaddr=client,
+            pkt_dstaddr=server,
+            srcport=39812,
+            dstport=80,
+            tcp_flags=3,
+            bytes=100,
+        ),
+        flow(
+            interface_id="eni-server",
+            instance_id="i-1",
+            vpc_id="vpc-2",
+            flow_direction="egress",
+            srcaddr=server,
+            dstaddr=client,
+            pkt_srcaddr=server,
+            pkt_dstaddr=client,
+            srcport=80,
+            dstport=39812,
+            tcp_flags=19,
+            bytes=900,
+        ),
+        flow(
+            interface_id="eni-tgw",
+            instance_id=None,
+            vpc_id="vpc-2",
+            flow_direction="egress",
+            srcaddr="10.40.1.175",
+            dstaddr=server,
+            pkt_srcaddr=client,
+            pkt_dstaddr=server,
+            srcport=39812,
+            dstport=80,
+            tcp_flags=3,
+            bytes=100,
+        ),
+        flow(
+            interface_id="eni-tgw2",
+            instance_id=None,
+            vpc_id="vpc-2",
+            flow_direction="ingress",
+            srcaddr=server,
+            dstaddr="10.40.2.31",
+            pkt_srcaddr=server,
+            pkt_dstaddr=client,
+            srcport=80,
+            dstport=39812,
+            tcp_flags=19,
+            bytes=900,
+        ),
+    ]
     found = flows_of(rows).sql("SELECT srcaddr, dstaddr, dstport, fwd_bytes, rev_bytes FROM conversations")
     assert list(found.itertuples(index=False, name=None)) == [(client, server, 80, 100, 900)]
