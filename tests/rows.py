@@ -35,6 +35,7 @@ _EXTRA = {
     "record_kind": pa.string(),
     "flow_log_id": pa.string(),
     "object_id": pa.int64(),
+    "row_kind": pa.string(),
 }
 
 
@@ -45,6 +46,7 @@ def flow(**fields: Any) -> dict[str, Any]:
         row.setdefault("end_s", row["start_s"] + 59)
     row.setdefault("flow_log_id", "fl-1")
     row.setdefault("object_id", 1)
+    row.setdefault("row_kind", {"OK": "record", None: "record", "NODATA": "nodata"}.get(row["log_status"], "skipdata"))
     if "record_kind" not in row:
         regional = row.get("interface_id") is None and str(row.get("resource_id") or "").startswith("nat-")
         row["record_kind"] = "transit_gateway" if row.get("tgw_id") else "regional_nat" if regional else "interface"

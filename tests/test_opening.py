@@ -189,7 +189,7 @@ def test_what_nobody_used_for_a_week_is_swept(kept):
     assert [folder.name for folder in kept.iterdir()] == ["new"]
 
 
-def test_kept_records_are_a_source_too(tmp_path):
+def test_kept_records_are_a_source_too(kept, tmp_path):
     write(tmp_path / "a.log", line(2))
     opened(tmp_path / "a.log").close()
     (folder,) = kept.iterdir()

@@ -33,7 +33,9 @@ class DuckDB:
         if scratch is not None:
             config["temp_directory"] = str(scratch)
         self._connection = duckdb.connect(":memory:", config=config)
-        self._connection.execute("SET enable_progress_bar = false")
+        # It would draw on standard output. Where it is off already, setting it fails in a kernel without ipywidgets.
+        if self._connection.sql("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
+            self._connection.execute("SET enable_progress_bar = false")
         self._connection.execute("SET TimeZone = 'UTC'")
 
     def run(self, sql: str) -> pa.Table:

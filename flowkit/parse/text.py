@@ -20,11 +20,12 @@ __all__ = ["TextReader"]
 _SMALL = 128 * 1024
 _FIRST = 50
 _BETWEEN = re.compile(r"[ \t]+")
-_LIKE_A_VALUE = re.compile(
-    r"-|\d{1,3}(\.\d{1,3}){3}|[0-9a-f]*:[0-9a-f:]*:[0-9a-f:.]*|eni-\w+|\d{12}|1\d{9}|1\d{12}|vpc-\w+|subnet-\w+"
-    r"|ACCEPT|REJECT|OK|NODATA|SKIPDATA",
-    re.IGNORECASE,
+#: Values that hardly occur but in flow logs, and those that occur in them too.
+_TELLING = re.compile(
+    r"\d{1,3}(\.\d{1,3}){3}|[0-9a-f]*:[0-9a-f:]*:[0-9a-f:.]*|(eni|i|vpc|subnet|tgw|tgw-attach|nat)-[0-9a-f]+|\d{12}"
+    r"|1\d{9}|1\d{12}|ACCEPT|REJECT|NODATA|SKIPDATA"
 )
+_USUAL = re.compile(r"-|OK|\d+|IPv[46]")
 
 
 class TextReader:
@@ -167,7 +168,11 @@ class TextReader:
     @property
     def looks_like_records(self) -> bool:
         """Whether the first lines hold what flow logs hold, in whatever order."""
-        return any(
-            '"' not in line and sum(bool(_LIKE_A_VALUE.fullmatch(value)) for value in _BETWEEN.split(line)) >= 2
-            for line in self._first
-        )
+        return any(_like_a_record(_BETWEEN.split(line)) for line in self._first)
+
+
+def _like_a_record(values: list[str]) -> bool:
+    """Whether at least two values are telling, and half of them usual."""
+    telling = sum(bool(_TELLING.fullmatch(value)) for value in values)
+    usual = sum(bool(_USUAL.fullmatch(value)) for value in values)
+    return telling > 1 and 2 * (telling + usual) >= len(values)

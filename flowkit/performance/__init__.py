@@ -12,11 +12,13 @@ from flowkit.finding import Finding
 from flowkit.performance.busiest_interfaces import busiest_interfaces
 from flowkit.performance.concurrency import concurrency
 from flowkit.performance.connection_health import connection_health, failing_pairs
-from flowkit.performance.failing_services import failing_service, failing_services
+from flowkit.performance.failing_service import failing_service
+from flowkit.performance.failing_services import failing_services
 from flowkit.performance.half_open import half_open, half_open_rule
 from flowkit.performance.log_gaps import log_gaps
 from flowkit.performance.packet_sizes import packet_sizes, packet_sizes_by_service, small_packets
-from flowkit.performance.saturation import saturated_interface, saturation
+from flowkit.performance.saturated_interface import saturated_interface
+from flowkit.performance.saturation import saturation
 from flowkit.performance.throughput import throughput, throughput_by_interface
 from flowkit.performance.top_talkers import top_pairs, top_talkers
 from flowkit.performance.zone_matrix import az_matrix, subnet_matrix

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from flowkit.engines import bind
 from flowkit.flows import Flows
-from flowkit.performance.spreading import BLUR, bin_width_s, pieces_sql
+from flowkit.performance.spreading import BLUR, pieces_sql
 from flowkit.question import Answer, question
 
 __all__ = ["busiest_interfaces"]
 
-# Exact nearest-rank percentiles over all bins between an interface's first and last traffic, idle ones included: idle bins
-# take the lowest ranks, then the others in order. The p-th percentile is the least value with rank * 100 >= p * bins.
+#: Five minutes, the usual sample of 95th percentiles, whatever the length of the period.
+SAMPLE_S = 300
+
+# Exact nearest-rank percentiles over all bins between an interface's first and last traffic, idle ones included: idle
+# bins take the lowest ranks, then the others in order. The p-th percentile is the least value with rank * 100 >= p *
+# bins.
 _PERCENTILES = """
 , filled AS (
   SELECT interface_id, bin_s, CAST(sum(bytes) AS BIGINT) AS bytes, CAST(sum(packets) AS BIGINT) AS packets,
@@ -18,7 +22,8 @@ _PERCENTILES = """
          CAST(sum(CASE WHEN direction = 'egress' THEN bytes ELSE 0 END) AS BIGINT) AS egress_bytes
   FROM pieces GROUP BY interface_id, bin_s
 ), spans AS (
-  SELECT interface_id, min(bin_s) AS first_bin_s, max(bin_s) AS last_bin_s, count(*) AS busy_bins FROM filled GROUP BY interface_id
+  SELECT interface_id, min(bin_s) AS first_bin_s, max(bin_s) AS last_bin_s, count(*) AS busy_bins FROM filled
+  GROUP BY interface_id
 ), counted AS (
   SELECT interface_id, busy_bins, CAST((last_bin_s - first_bin_s) AS DOUBLE) / $bin_s + 1 AS bins FROM spans
 ), ranked AS (
@@ -28,8 +33,10 @@ _PERCENTILES = """
 ), summed AS (
   SELECT interface_id, CAST(sum(bytes) AS BIGINT) AS bytes, CAST(sum(ingress_bytes) AS BIGINT) AS ingress_bytes,
          CAST(sum(egress_bytes) AS BIGINT) AS egress_bytes, CAST(sum(packets) AS BIGINT) AS packets, max(bins) AS bins,
-         CASE WHEN max(idle_bins) * 100 >= max(bins) * 50 THEN 0 ELSE min(CASE WHEN place * 100 >= bins * 50 THEN bytes END) END AS p50_bytes,
-         CASE WHEN max(idle_bins) * 100 >= max(bins) * 95 THEN 0 ELSE min(CASE WHEN place * 100 >= bins * 95 THEN bytes END) END AS p95_bytes,
+         CASE WHEN max(idle_bins) * 100 >= max(bins) * 50 THEN 0
+          ELSE min(CASE WHEN place * 100 >= bins * 50 THEN bytes END) END AS p50_bytes,
+         CASE WHEN max(idle_bins) * 100 >= max(bins) * 95 THEN 0
+          ELSE min(CASE WHEN place * 100 >= bins * 95 THEN bytes END) END AS p95_bytes,
          max(bytes) AS max_bytes, max(packets) AS max_packets
   FROM ranked GROUP BY interface_id
 )
@@ -49,10 +56,11 @@ LIMIT $top_n
 def busiest_interfaces(flows: Flows, *, bin_s: int = 0, top_n: int = 20) -> Answer:
     """Which interfaces carry most traffic, and how unevenly?
 
-    The `top_n` interfaces by `bytes` (in and out together; `ingress_bytes`, `egress_bytes` where the direction is known).
-    Percentiles are exact (nearest rank) over the bins between an interface's first and last traffic, idle bins included:
-    `p50_bps`, `p95_bps`, `max_bps` bits per second over one bin, `mean_bps` over all of them, `max_pps` packets per
-    second. `burst_factor` is `max_bps` divided by `mean_bps`: 1 is perfectly even. `bin_s` as in `throughput`.
+    The `top_n` interfaces by `bytes` (in and out together; `ingress_bytes`, `egress_bytes` where the direction is
+    known). Percentiles are exact (nearest rank) over the bins between an interface's first and last traffic, idle
+    bins included: `p50_bps`, `p95_bps`, `max_bps` bits per second over one bin, `mean_bps` over all of them,
+    `max_pps` packets per second. `burst_factor` is `max_bps` divided by `mean_bps`: 1 is perfectly even. `bin_s` is
+    the width of a bin in seconds; 0 is five minutes, or one window where windows are longer.
 
     Blind spots: bursts shorter than a bin; a NAT gateway or a load balancer carries the same payload in and out.
     Source: nearest-rank percentile, ISO 2602 and NIST Handbook 2.6.2; AWS VPC User Guide, "Flow log records".
@@ -60,10 +68,10 @@ def busiest_interfaces(flows: Flows, *, bin_s: int = 0, top_n: int = 20) -> Answ
     >>> import flowkit as fk
     >>> answer = fk.performance.busiest_interfaces(fk.open("sample:", progress=False), top_n=3)
     """
-    width_s = bin_width_s(flows, bin_s)
+    width_s = bin_s if bin_s > 0 else max(SAMPLE_S, flows.interval_s)
     kept = (
-        "(SELECT observer AS interface_id, COALESCE(direction, 'unknown') AS direction, start_s, end_s, bytes, packets FROM flows)"
-        " AS seen"
+        "(SELECT observer AS interface_id, COALESCE(direction, 'unknown') AS direction, start_s, end_s, bytes, packets"
+        " FROM flows) AS seen"
     )
     pieces = pieces_sql(flows, width_s, keep="interface_id, direction", relation=kept).strip()
     sql = "WITH " + pieces + bind(_PERCENTILES, bin_s=width_s, top_n=top_n)

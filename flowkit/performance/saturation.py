@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flowkit.engines import bind
-from flowkit.finding import Finding, finding_id, iso
 from flowkit.flows import Flows
 from flowkit.question import Answer, question
 
-__all__ = ["findings", "saturated_interface", "saturation"]
+__all__ = ["saturation"]
 
 _SUSPECTED = (
-    "Suspected: windows hide bursts, and only the instance's own counters (ENA allowance exceeded) say that packets were held back."
+    "Suspected: windows hide bursts, and only the instance's own counters (ENA allowance exceeded) say that packets "
+    "were held back."
 )
-_NO_BASELINE = "No baseline bandwidth is known (it comes from the inventory): only levels that look like a ceiling can be shown."
+_NO_BASELINE = (
+    "No baseline bandwidth is known (it comes from the inventory): only levels that look like a ceiling can be shown."
+)
 
-# The rate of a host is a staircase: each window adds its bytes, spread evenly over it, from its start to its end. Summing steps gives the
-# exact level between any two moments, with no bins to blur it. A host is an instance (its interfaces share one allowance), else an interface.
-# `plateau`: the level that is exceeded 1 % of the time; a ceiling is a level near it that lasts while half of the time is far below.
+# The rate of a host is a staircase: each window adds its bytes, spread evenly over it, from its start to its end.
+# Summing steps gives the exact level between any two moments, with no bins to blur it. A host is an instance (its
+# interfaces share one allowance), else an interface. `plateau`: the level that is exceeded 1 % of the time; a ceiling
+# is a level near it that lasts while half of the time is far below.
 _SQL = """
 WITH limits AS (
   SELECT observer, host, baseline_bps FROM $limits
 ), named AS (
-  SELECT i.observer, COALESCE(l.host, i.observer) AS host, l.baseline_bps FROM interfaces i LEFT JOIN limits l ON l.observer = i.observer
+  SELECT i.observer, COALESCE(l.host, i.observer) AS host, l.baseline_bps FROM interfaces i
+  LEFT JOIN limits l ON l.observer = i.observer
 ), windows AS (
-  SELECT n.host, f.direction, f.start_s, CASE WHEN f.end_s >= f.start_s THEN f.end_s + 1 ELSE f.start_s + 1 END AS stop_s,
+  SELECT n.host, f.direction, f.start_s,
+         CASE WHEN f.end_s >= f.start_s THEN f.end_s + 1 ELSE f.start_s + 1 END AS stop_s,
          CAST(sum(f.bytes) AS BIGINT) AS bytes
   FROM flows f JOIN named n ON n.observer = f.observer
-  WHERE f.direction IS NOT NULL AND f.bytes IS NOT NULL AND f.start_s IS NOT NULL AND COALESCE(f.action, 'ACCEPT') = 'ACCEPT'
+  WHERE f.direction IS NOT NULL AND f.bytes IS NOT NULL AND f.start_s IS NOT NULL
+   AND COALESCE(f.action, 'ACCEPT') = 'ACCEPT'
   GROUP BY n.host, f.direction, f.start_s, CASE WHEN f.end_s >= f.start_s THEN f.end_s + 1 ELSE f.start_s + 1 END
 ), rates AS (
-  SELECT host, direction, start_s, stop_s, CAST(floor(CAST(bytes AS DOUBLE) * 8 / (stop_s - start_s)) AS BIGINT) AS bps FROM windows
+  SELECT host, direction, start_s, stop_s,
+         CAST(floor(CAST(bytes AS DOUBLE) * 8 / (stop_s - start_s)) AS BIGINT) AS bps
+  FROM windows
 ), steps AS (
   SELECT host, direction, start_s AS at_s, bps AS step_bps FROM rates
   UNION ALL
@@ -40,20 +46,27 @@ WITH limits AS (
   SELECT host, direction, at_s, CAST(sum(step_bps) AS BIGINT) AS step_bps FROM steps GROUP BY host, direction, at_s
 ), stairs AS (
   SELECT host, direction, at_s AS from_s, lead(at_s) OVER (PARTITION BY host, direction ORDER BY at_s) AS to_s,
-         CAST(sum(step_bps) OVER (PARTITION BY host, direction ORDER BY at_s ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS BIGINT) AS bps
+         CAST(sum(step_bps) OVER (PARTITION BY host, direction ORDER BY at_s
+                                  ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS BIGINT) AS bps
   FROM moments
 ), levels AS (
   SELECT s.host, s.direction, s.from_s, s.to_s, s.to_s - s.from_s AS lasts_s, s.bps, h.baseline_bps
   FROM stairs s JOIN (SELECT host, max(baseline_bps) AS baseline_bps FROM named GROUP BY host) h ON h.host = s.host
   WHERE s.to_s IS NOT NULL AND s.bps > 0
 ), placed AS (
-  SELECT l.*, sum(lasts_s) OVER (PARTITION BY host, direction ORDER BY bps, from_s ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS below_s,
+  SELECT l.*,
+         sum(lasts_s) OVER (PARTITION BY host, direction ORDER BY bps, from_s
+                            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS below_s,
          sum(lasts_s) OVER (PARTITION BY host, direction) AS busy_s
   FROM levels l
 ), marks AS (
-  SELECT host, direction, min(CASE WHEN (below_s + $period_s - busy_s) * 100 >= 99 * $period_s THEN bps END) AS plateau_bps,
+  SELECT host, direction,
+         CASE WHEN ($period_s - max(busy_s)) * 100 >= 99 * $period_s THEN 0
+              ELSE min(CASE WHEN (below_s + $period_s - busy_s) * 100 >= 99 * $period_s THEN bps END)
+              END AS plateau_bps,
          CASE WHEN ($period_s - max(busy_s)) * 100 >= 50 * $period_s THEN 0
-              ELSE min(CASE WHEN (below_s + $period_s - busy_s) * 100 >= 50 * $period_s THEN bps END) END AS p50_bps
+              ELSE min(CASE WHEN (below_s + $period_s - busy_s) * 100 >= 50 * $period_s THEN bps END)
+              END AS p50_bps
   FROM placed GROUP BY host, direction
 ), judged AS (
   SELECT l.*, m.plateau_bps, m.p50_bps,
@@ -70,8 +83,9 @@ WITH limits AS (
   FROM parted p
 ), runs AS (
   SELECT host, direction, run, CAST(sum(lasts_s) AS BIGINT) AS lasts_s, min(from_s) AS first_s, max(to_s) - 1 AS last_s,
-         sum(CAST(bps AS DOUBLE) * lasts_s) / sum(lasts_s) AS mean_bps,
-         CAST(sum(CASE WHEN baseline_bps IS NULL OR bps * 10 <= 11 * baseline_bps THEN lasts_s ELSE 0 END) AS BIGINT) AS flat_s
+         CAST(sum(bps * lasts_s) AS DOUBLE) / sum(lasts_s) AS mean_bps,
+         CAST(sum(CASE WHEN baseline_bps IS NULL OR bps * 10 <= 11 * baseline_bps THEN lasts_s ELSE 0 END) AS BIGINT)
+           AS flat_s
   FROM numbered GROUP BY host, direction, run
 ), longest AS (
   SELECT r.*, row_number() OVER (PARTITION BY host, direction ORDER BY lasts_s DESC, first_s) AS place FROM runs r
@@ -80,41 +94,50 @@ WITH limits AS (
          count(*) OVER (PARTITION BY n.host) AS interfaces
   FROM flows f JOIN named n ON n.observer = f.observer WHERE f.bytes IS NOT NULL GROUP BY n.host, f.observer
 ), summed AS (
-  SELECT host, direction, max(baseline_bps) AS baseline_bps, max(bps) AS max_bps, max(plateau_bps) AS plateau_bps, max(p50_bps) AS p50_bps,
+  SELECT host, direction, max(baseline_bps) AS baseline_bps, max(bps) AS max_bps, max(plateau_bps) AS plateau_bps,
+         max(p50_bps) AS p50_bps,
          CAST(sum(CASE WHEN bps * 10 >= 7 * baseline_bps THEN lasts_s ELSE 0 END) AS BIGINT) AS above_70_s,
          CAST(sum(CASE WHEN bps * 10 >= 9 * baseline_bps THEN lasts_s ELSE 0 END) AS BIGINT) AS above_90_s,
          CAST(sum(CASE WHEN bps >= baseline_bps THEN lasts_s ELSE 0 END) AS BIGINT) AS above_100_s
   FROM judged GROUP BY host, direction
 )
-SELECT m.observer AS interface_id, i.name, i.instance_id, i.instance_type, m.interfaces, s.direction, s.baseline_bps, s.max_bps,
-       s.plateau_bps, s.p50_bps,
+SELECT m.observer AS interface_id, i.name, i.instance_id, i.instance_type, i.role, m.interfaces, s.direction,
+       s.baseline_bps, s.max_bps, s.plateau_bps, s.p50_bps,
        CASE WHEN s.baseline_bps IS NULL THEN NULL ELSE s.above_70_s END AS above_70_s,
        CASE WHEN s.baseline_bps IS NULL THEN NULL ELSE s.above_90_s END AS above_90_s,
        CASE WHEN s.baseline_bps IS NULL THEN NULL ELSE s.above_100_s END AS above_100_s,
-       COALESCE(r.lasts_s, 0) AS longest_high_s, COALESCE(r.flat_s, 0) AS flat_s, r.mean_bps AS high_bps, r.first_s, r.last_s
+       COALESCE(r.lasts_s, 0) AS longest_high_s, COALESCE(r.flat_s, 0) AS flat_s, r.mean_bps AS high_bps,
+       r.first_s, r.last_s
 FROM summed s
 JOIN main_interface m ON m.host = s.host AND m.place = 1
 LEFT JOIN interfaces i ON i.observer = m.observer
 LEFT JOIN longest r ON r.host = s.host AND r.direction = s.direction AND r.place = 1
-ORDER BY CASE WHEN s.baseline_bps IS NULL THEN 1 ELSE 0 END, COALESCE(s.above_90_s, 0) DESC, s.max_bps DESC, m.observer, s.direction
+ORDER BY CASE WHEN s.baseline_bps IS NULL THEN 1 ELSE 0 END, COALESCE(s.above_90_s, 0) DESC, s.max_bps DESC,
+         m.observer, s.direction
 LIMIT $top_n
 """
 
-_NO_LIMITS = "(SELECT CAST(NULL AS VARCHAR) AS observer, CAST(NULL AS VARCHAR) AS host, CAST(NULL AS BIGINT) AS baseline_bps) AS none_known"
+_NO_LIMITS = (
+    "(SELECT CAST(NULL AS VARCHAR) AS observer, CAST(NULL AS VARCHAR) AS host, CAST(NULL AS BIGINT) AS baseline_bps)"
+    " AS none_known"
+)
 
 
 @question(needs=("bytes", "start_s", "end_s"), sharper_with=("flow_direction", "inventory"))
 def saturation(flows: Flows, *, top_n: int = 100) -> Answer:
     """Which interfaces run at the limit of their instance's bandwidth?
 
-    Rows per instance (or interface) and direction: `baseline_bps` from the inventory, `max_bps` the highest level, `plateau_bps` the
-    level exceeded 1 % of the time, `p50_bps`; seconds at or above 70, 90 and 100 % of the baseline (`above_70_s`, `above_90_s`,
-    `above_100_s`). `longest_high_s` is the longest stretch at or above 90 % of the baseline (without a baseline: within 7 % of the
-    plateau), `flat_s` how much of it stayed below 110 %, `high_bps` its mean level, from `first_s` to `last_s`. An instance's
-    interfaces share one allowance and are added; `interface_id` is the one with most bytes, `interfaces` how many there are.
+    Rows per instance (or interface) and direction: `baseline_bps` from the inventory, `max_bps` the highest level,
+    `plateau_bps` the level exceeded 1 % of the time, `p50_bps`; seconds at or above 70, 90 and 100 % of the baseline
+    (`above_70_s`, `above_90_s`, `above_100_s`). `longest_high_s` is the longest stretch at or above 90 % of the
+    baseline (without a baseline: within 7 % of the plateau), `flat_s` how much of it stayed below 110 %, `high_bps`
+    its mean level, from `first_s` to `last_s`. An instance's interfaces share one allowance and are added;
+    `interface_id` is the one with most bytes, `interfaces` how many there are.
 
-    Blind spots: levels are means over windows of up to the aggregation interval, so short bursts are missed; ingress that a host
-    could not take is not in its log; the limits of single flows and of packets per second are other limits. Source: AWS EC2 User Guide, "Amazon EC2 instance network bandwidth" (baseline and burst, allowances per instance).
+    Blind spots: levels are means over windows of up to the aggregation interval, so short bursts are missed; ingress
+    that a host could not take is not in its log; the limits of single flows and of packets per second are other
+    limits. Source: AWS EC2 User Guide, "Amazon EC2 instance network bandwidth" (baseline and burst, allowances per
+    instance).
 
     >>> import flowkit as fk
     >>> answer = fk.performance.saturation(fk.open("sample:", progress=False), top_n=5)
@@ -127,7 +150,7 @@ def saturation(flows: Flows, *, top_n: int = 100) -> Answer:
 
 
 def _limits(flows: Flows) -> str:
-    """The baselines of the inventory as a relation (observer, host, baseline_bps), or empty text where there is none."""
+    """The baselines of the inventory as a relation (observer, host, baseline_bps); empty text where there is none."""
     if flows.inventory is None:
         return ""
     rows = []
@@ -137,76 +160,3 @@ def _limits(flows: Flows) -> str:
             values = {"o": interface.interface_id, "h": instance.instance_id, "b": round(instance.baseline_gbps * 1e9)}
             rows.append(bind("($o, $h, $b)", **values))
     return f"(VALUES {', '.join(sorted(rows))}) AS known (observer, host, baseline_bps)" if rows else ""
-
-
-def saturated_interface(flows: Flows, *, min_saturated_s: int = 1200) -> list[Finding]:
-    """The rule: at least `min_saturated_s` seconds in one stretch, flat at the baseline of the instance.
-
-    Twenty minutes at one level is past what a burst needs and what most instances have credits for (AWS: 5 to 60 minutes).
-    Without a baseline a level that nothing exceeds is at most low.
-    """
-    answer = saturation(flows, top_n=5000)
-    return findings(answer, flows, min_saturated_s=min_saturated_s) if answer.answerable else []
-
-
-def findings(answer: Answer, flows: Flows, *, min_saturated_s: int = 1200) -> list[Finding]:  # noqa: ARG001 - the signature that all rules share
-    """Findings of an answer of `saturation`: one per interface, whichever directions are at the limit."""
-    rows = answer.table.astype(object).where(answer.table.notna(), None).to_dict("records")
-    hosts: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        if _severity(row, min_saturated_s):
-            hosts.setdefault(str(row["interface_id"]), []).append(row)
-    return [_finding(group, min_saturated_s) for group in hosts.values()]
-
-
-def _severity(row: dict[str, Any], min_saturated_s: int) -> str:
-    if row["baseline_bps"] is not None:
-        if row["flat_s"] >= min_saturated_s:
-            return "medium"
-        return "low" if row["longest_high_s"] >= min_saturated_s else ""
-    # A ceiling without a known limit: long, high, and unlike the rest of the time.
-    ceiling = row["longest_high_s"] >= min_saturated_s and (row["plateau_bps"] or 0) >= 50_000_000
-    return "low" if ceiling and row["p50_bps"] * 2 <= row["plateau_bps"] and row["max_bps"] * 100 <= 115 * row["plateau_bps"] else ""
-
-
-def _finding(rows: list[dict[str, Any]], min_saturated_s: int) -> Finding:
-    first = max(rows, key=lambda row: (row["flat_s"], row["longest_high_s"], row["direction"]))
-    severity = min((_severity(row, min_saturated_s) for row in rows), key=("medium", "low").index)
-    name = f"{first['name']} ({first['interface_id']})" if first["name"] else str(first["interface_id"])
-    minutes = int(first["longest_high_s"]) // 60
-    return Finding(
-        id=finding_id("saturated_interface", {"interface_id": first["interface_id"]}),
-        rule="saturated_interface",
-        title=f"{name}: {first['direction']} {_what(first, severity)} for {minutes:,} minutes",
-        severity=severity,
-        confidence=0.6 if severity == "medium" else 0.3,
-        subject={"interface_id": first["interface_id"]},
-        first_seen=iso(int(first["first_s"])),
-        last_seen=iso(int(first["last_s"])),
-        count=len(rows),
-        evidence=[
-            {key: row[key] for key in ("interface_id", "direction", "baseline_bps", "high_bps", "max_bps", "above_90_s", "longest_high_s", "flat_s", "first_s", "last_s") if row[key] is not None}
-            for row in rows
-        ],
-        explanation=_explanation(first, severity),
-        could_also_be="A sender or receiver at the other end that is the slower one, a transfer that limits its own rate, or a burst that credits still carried.",
-        next_step="Compare with the instance's bw_in_allowance_exceeded and bw_out_allowance_exceeded counters (ethtool -S, or CloudWatch through its agent) in this time; if they grew, spread the transfer or take a larger type.",
-    )
-
-
-def _what(row: dict[str, Any], severity: str) -> str:
-    if row["baseline_bps"] is None:
-        return "flat at a level it never exceeded"
-    return "at the instance type's baseline bandwidth" if severity == "medium" else "above the instance type's baseline bandwidth"
-
-
-def _explanation(row: dict[str, Any], severity: str) -> str:
-    level = f"{row['high_bps'] / 1e9:,.2f} Gbit/s"
-    if row["baseline_bps"] is None:
-        return f"The level stayed at {level} and never rose much higher, as where a limit holds it. What the limit is, this log and inventory do not say."
-    share = 100 * row["high_bps"] / row["baseline_bps"]
-    kind = row["instance_type"] or "this instance"
-    text = f"{level} on average, {share:,.0f} % of the {row['baseline_bps'] / 1e9:,.2f} Gbit/s that {kind} may use at all times."
-    if severity == "medium":
-        return f"{text} A level that long and that flat looks like the limit itself: what wanted to go faster had to wait. Flow logs cannot show that it did."
-    return f"{text} That is lent from network I/O credits: when they are used up, it falls back to the baseline."

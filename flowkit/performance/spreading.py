@@ -1,9 +1,9 @@
 """Bytes spread over each record's window, as SQL that the throughput questions share.
 
-A record says how much went by between two moments, not when. For pictures its bytes are spread evenly over its window,
-from `start_s` to the end of second `end_s`, and cut at the edges of bins. Each cut takes what lies before it, rounded down, and the last
-piece takes the rest: the pieces of a record add up to it, to the byte. Bins start at multiples of their width since 1970
-UTC, so that two reports of adjacent periods have the same bins.
+A record says how much went by between two moments, not when. For pictures its bytes are spread evenly over its
+window, from `start_s` to the end of second `end_s`, and cut at the edges of bins. Each cut takes what lies before it,
+rounded down, and the last piece takes the rest: the pieces of a record add up to it, to the byte. Bins start at
+multiples of their width since 1970 UTC, so that two reports of adjacent periods have the same bins.
 
 Blind spots: what happened inside a window. A burst of one second looks as if it had lasted for the whole of it.
 """
@@ -22,11 +22,12 @@ WIDTHS_S = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400
 MOST_BINS = 300
 
 BLUR = (
-    "Bytes are spread evenly over the window that each record covers (up to {interval} s here): shorter bursts are flattened, "
-    "and the bins at both ends of the period are only partly filled."
+    "Bytes are spread evenly over the window that each record covers (up to {interval} s here): shorter bursts are "
+    "flattened, and the bins at both ends of the period are only partly filled."
 )
 
-# One row per window and kind, since most records of an interface share their windows. `$extra` are columns to keep apart.
+# One row per window and kind, since most records of an interface share their windows. `$extra` are columns to keep
+# apart.
 _PIECES = """
 windows AS (
   SELECT $extra, start_s, CASE WHEN end_s >= start_s THEN end_s - start_s + 1 ELSE 1 END AS length_s,
@@ -68,11 +69,13 @@ def pieces_sql(flows: Flows, bin_s: int, *, keep: str, relation: str = "flows") 
     text = text.replace("$digits", " CROSS JOIN ".join(_DIGITS.format(name=name) for name in names))
     for measure in ("bytes", "packets"):
         text = text.replace(f"${measure}_until", _share_until(measure, "until_s"))
-        text = text.replace(f"${measure}_before", f"CASE WHEN step = 0 THEN 0 ELSE {_share_until(measure, 'before_s')} END")
+        text = text.replace(
+            f"${measure}_before", f"CASE WHEN step = 0 THEN 0 ELSE {_share_until(measure, 'before_s')} END"
+        )
     return bind(text, bin_s=bin_s)
 
 
 def _share_until(measure: str, moment: str) -> str:
-    """How much of a measure comes before a moment, counted from the window's start; all of it from the window's end on."""
+    """How much of a measure comes before a moment, counted from the window's start; all of it from its end on."""
     share = f"CAST(floor(CAST({measure} AS DOUBLE) * {moment} / length_s) AS BIGINT)"
     return f"CASE WHEN {moment} >= length_s THEN {measure} ELSE {share} END"

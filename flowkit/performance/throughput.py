@@ -41,11 +41,12 @@ def throughput(flows: Flows, *, bin_s: int = 0) -> Answer:
     """How much traffic goes in and out of the interfaces over time?
 
     `bin_s` is the width of a bin in seconds; 0 lets it follow from the period. Rows per bin and direction (`ingress`,
-    `egress`, or `unknown` where neither the record nor the interface's address tells): `bytes` and `packets` that fell into the
-    bin, `mean_bps` bits per second over the bin. The bytes of all rows add up to the bytes of all records, accepted or not.
+    `egress`, or `unknown` where neither the record nor the interface's address tells): `bytes` and `packets` that
+    fell into the bin, `mean_bps` bits per second over the bin. The bytes of all rows add up to the bytes of all
+    records, accepted or not.
 
-    Blind spots: bursts shorter than a window; a window that begins in the period and ends after it is drawn past its end.
-    Source: AWS VPC User Guide, "Flow log records" (`start` and `end` bound the aggregation window).
+    Blind spots: bursts shorter than a window; a window that begins in the period and ends after it is drawn past its
+    end. Source: AWS VPC User Guide, "Flow log records" (`start` and `end` bound the aggregation window).
 
     >>> import flowkit as fk
     >>> answer = fk.performance.throughput(fk.open("sample:", progress=False))

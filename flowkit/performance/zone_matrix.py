@@ -16,14 +16,17 @@ _ELSEWHERE = (
 # Every conversation as two streams, one per direction, from the side that sent the bytes.
 _MATRIX = """
 WITH streams AS (
-  SELECT src_$place AS sender_place, src_scope AS sender_scope, dst_$place AS receiver_place, dst_scope AS receiver_scope,
+  SELECT src_$place AS sender_place, src_scope AS sender_scope, dst_$place AS receiver_place,
+         dst_scope AS receiver_scope,
          fwd_bytes AS bytes, fwd_packets AS packets
   FROM conversations WHERE leg = ''
   UNION ALL
   SELECT dst_$place, dst_scope, src_$place, src_scope, rev_bytes, rev_packets FROM conversations WHERE leg = ''
 ), named AS (
   SELECT COALESCE(sender_place, $sender_else) AS sender, COALESCE(receiver_place, $receiver_else) AS receiver,
-         CASE WHEN sender_place IS NULL OR receiver_place IS NULL THEN NULL ELSE sender_place <> receiver_place END AS crosses, bytes, packets
+         CASE WHEN sender_place IS NULL OR receiver_place IS NULL THEN NULL
+              ELSE sender_place <> receiver_place END AS crosses,
+         bytes, packets
   FROM streams
 ), whole AS (
   SELECT CAST(sum(bytes) AS BIGINT) AS bytes FROM named
@@ -40,7 +43,8 @@ LIMIT $top_n
 """
 
 _ELSE = (
-    "CASE {scope} WHEN 'public' THEN 'internet' WHEN 'aws' THEN 'AWS services' WHEN 'private' THEN 'private' ELSE 'unknown' END"
+    "CASE {scope} WHEN 'public' THEN 'internet' WHEN 'aws' THEN 'AWS services' "
+    "WHEN 'private' THEN 'private' ELSE 'unknown' END"
 )
 
 
@@ -48,12 +52,12 @@ _ELSE = (
 def az_matrix(flows: Flows, *, top_n: int = 400) -> Answer:
     """How much goes from each availability zone to each other one?
 
-    Rows per sending and receiving zone (`sender_zone`, `receiver_zone`, by zone id): `bytes` and `packets`, each counted once;
-    `crosses` says whether the two zones differ (absent where one is not known); `bytes_share` of all traffic. Needs the
-    zone of the hosts, from `az-id` or from the inventory.
+    Rows per sending and receiving zone (`sender_zone`, `receiver_zone`, by zone id): `bytes` and `packets`, each
+    counted once; `crosses` says whether the two zones differ (absent where one is not known); `bytes_share` of all
+    traffic. Needs the zone of the hosts, from `az-id` or from the inventory.
 
-    Blind spots: a host behind a load balancer or NAT gateway is one hop further than the row says; what it costs is in
-    the cost review. Source: AWS VPC User Guide, "Flow log records" (`az-id`).
+    Blind spots: a host behind a load balancer or NAT gateway is one hop further than the row says; what it costs is
+    in the cost review. Source: AWS VPC User Guide, "Flow log records" (`az-id`).
 
     >>> import flowkit as fk
     >>> answer = fk.performance.az_matrix(fk.open("sample:", progress=False))
@@ -65,8 +69,8 @@ def az_matrix(flows: Flows, *, top_n: int = 400) -> Answer:
 def subnet_matrix(flows: Flows, *, top_n: int = 400) -> Answer:
     """How much goes from each subnet to each other one?
 
-    The `top_n` largest of all pairs of sending and receiving subnet (`sender_subnet`, `receiver_subnet`): columns as in
-    `az_matrix`. Needs the subnet of the hosts, from `subnet-id` or from the inventory.
+    The `top_n` largest of all pairs of sending and receiving subnet (`sender_subnet`, `receiver_subnet`): columns as
+    in `az_matrix`. Needs the subnet of the hosts, from `subnet-id` or from the inventory.
 
     Blind spots: as in `az_matrix`. Source: AWS VPC User Guide, "Flow log records" (`subnet-id`).
 

@@ -21,9 +21,7 @@ def known_services() -> tuple[tuple[int, int, str, str], ...]:
 
     `kind` is `admin`, `database`, `cleartext`, `mail`, `directory`, `web`, `infrastructure` or `other`.
     """
-    return tuple(
-        (int(row["port"]), int(row["protocol"]), row["service"], row["kind"]) for row in _rows("services.csv")
-    )
+    return tuple((int(row["port"]), int(row["protocol"]), row["service"], row["kind"]) for row in _rows("services.csv"))
 
 
 @functools.cache

@@ -28,11 +28,17 @@ DERIVED_COLUMNS = {
     "record_kind": "VARCHAR",
     "flow_log_id": "VARCHAR",
     "object_id": "BIGINT",
+    "row_kind": "VARCHAR",
 }
 
-#: Fields that a NODATA or SKIPDATA line leaves out. Where a format has no `log-status`, a line without any of those of
-#: them that the format has is taken for such a line.
-_FLOW_FIELDS = ("srcaddr", "dstaddr", "srcport", "dstport", "protocol", "packets", "bytes", "action")
+#: What a line is: `OK` for a record, else what the log says of its own gap. A format may lack `log-status`; then the
+#: reader tells by the values.
+_STATUS = """CASE WHEN row_kind = 'record' THEN 'OK'
+  WHEN row_kind = 'nodata' THEN 'NODATA' ELSE COALESCE(log_status, 'SKIPDATA') END"""
+
+
+#: Names that the tables add: a field of a version yet to come that is called so gets an `x_` before its name.
+_OURS = ("observer", "status", "network", "direction", "late")
 
 
 def records_sql(present: Sequence[str]) -> str:
@@ -46,19 +52,11 @@ def records_sql(present: Sequence[str]) -> str:
         for name, field in FIELDS_BY_COLUMN.items()
     ]
     columns += [name if name in have else f"CAST(NULL AS {kind}) AS {name}" for name, kind in DERIVED_COLUMNS.items()]
-    columns += sorted(have - set(FIELDS_BY_COLUMN) - set(DERIVED_COLUMNS))
+    unknown = sorted(have - set(FIELDS_BY_COLUMN) - set(DERIVED_COLUMNS))
+    columns += [f"{name} AS x_{name}" if name in _OURS else name for name in unknown]
     observers = [name for name in ("interface_id", "resource_id", "tgw_attachment_id") if name in have]
-    observer = f"COALESCE({', '.join([*observers, chr(39) * 2])})"
-    told = [name for name in _FLOW_FIELDS if name in have]
-    silent = " AND ".join(f"{name} IS NULL" for name in told) if told else "1 = 0"
-    status = f"CASE WHEN {silent} THEN 'NODATA' ELSE 'OK' END"
-    if "log_status" in have:
-        status = f"COALESCE(log_status, {status})"
-    return (
-        f"SELECT {', '.join(columns)}, {observer} AS observer, {status} AS status FROM raw_records"
-        if observers
-        else f"SELECT {', '.join(columns)}, '' AS observer, {status} AS status FROM raw_records"
-    )
+    observer = f"COALESCE({', '.join([*observers, chr(39) * 2])})" if observers else "''"
+    return f"SELECT {', '.join(columns)}, {observer} AS observer, {_STATUS} AS status FROM raw_records"
 
 
 # Rule 2. Logs of different ids may watch the same interface with other intervals; no key joins their rows. So one log

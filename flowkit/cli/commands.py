@@ -1,0 +1,162 @@
+"""The commands: each takes its arguments, calls the library, and gives back an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowkit.errors import ParameterError, ReportError
+
+if TYPE_CHECKING:
+    from flowkit.flows import Flows
+
+__all__ = ["convert", "findings", "generate", "inspect", "notebooks", "plan", "report"]
+
+
+def report(options: argparse.Namespace) -> int:
+    """`flowkit report`."""
+    from flowkit.cli.config import settled
+    from flowkit.report import Limits, attempt
+
+    wanted = settled(options)
+    talk = options.progress or sys.stderr.isatty()
+    defaults = Limits()
+    limits = Limits(cell_s=wanted["cell_timeout"] or defaults.cell_s, run_s=wanted["timeout"] or defaults.run_s)
+    result = attempt(
+        options.name, options.source, out=wanted["out"] or "reports", since=wanted["since"], until=wanted["until"],
+        parameters=wanted["parameters"], baseline=wanted["baseline"], limits=limits,
+        log=(lambda line: print(line, file=sys.stderr, flush=True)) if talk else None,
+    )  # fmt: skip
+    for file in result.files:
+        print(file.html)
+    if result.files:
+        print(result.index)
+    if result.failures:
+        raise ReportError("; ".join(result.failures))
+    return _reached(result.findings, wanted["fail_on"])
+
+
+def findings(options: argparse.Namespace) -> int:
+    """`flowkit findings`."""
+    from flowkit.review import ROOMS, review
+    from flowkit.show.export import findings_csv
+
+    with _open(options) as flows:
+        rooms = ROOMS if options.room == "all" else (options.room,)
+        reviews = [review(flows, room).as_dict() for room in rooms]
+    found = [{"room": each["room"], **one} for each in reviews for one in each["findings"]]
+    if options.format == "csv":
+        sys.stdout.write(findings_csv(found))
+    else:
+        _print_json({"flowkit_findings": 1, "source": options.source, "period": reviews[0]["period"],
+                     "records": reviews[0]["records"], "findings": found})  # fmt: skip
+    return _reached(found, options.fail_on)
+
+
+def inspect(options: argparse.Namespace) -> int:
+    """`flowkit inspect`."""
+    with _open(options) as flows:
+        if options.json:
+            _print_json(_inspected(flows))
+        else:
+            from flowkit import show
+
+            print(show.overview(flows))
+            print(show.ledger(flows))
+            print(show.coverage(flows))
+    return 0
+
+
+def convert(options: argparse.Namespace) -> int:
+    """`flowkit convert`."""
+    from flowkit.convert import convert as write
+
+    with _open(options) as flows:
+        count = write(flows, options.out, bounded=bool(options.since or options.until))
+    print(f"{count:,} records in {options.out}")
+    return 0
+
+
+def plan(options: argparse.Namespace) -> int:
+    """`flowkit plan`."""
+    from flowkit.plan import plan as estimate
+
+    estimated = estimate(options.source)
+    if options.json:
+        _print_json(estimated.as_dict())
+    else:
+        print(estimated)
+    return 0
+
+
+def generate(options: argparse.Namespace) -> int:
+    """`flowkit generate`."""
+    from flowkit.generate import generate as make
+
+    make(options.dest, seed=options.seed, hours=options.hours, records=options.records, format=options.format,
+         interval_s=options.interval, clean=options.clean)  # fmt: skip
+    print(options.dest)
+    return 0
+
+
+def notebooks(options: argparse.Namespace) -> int:
+    """`flowkit notebooks`."""
+    from flowkit.report.places import notebooks_folder, write
+
+    found = sorted(notebooks_folder().glob("*.ipynb"))
+    if not found:
+        raise ReportError(f"There are no notebooks in {notebooks_folder()}.")
+    there = [path.name for path in found if (Path(options.dest) / path.name).exists()]
+    if there:
+        raise ReportError(f"{options.dest} already has {', '.join(there)}; nothing was copied. Name another folder.")
+    for path in found:
+        write(Path(options.dest) / path.name, path.read_bytes())
+        print(Path(options.dest) / path.name)
+    return 0
+
+
+def _open(options: argparse.Namespace) -> Flows:
+    import flowkit
+
+    return flowkit.open(
+        options.source, since=options.since, until=options.until, inventory=options.inventory,
+        log_format=options.log_format, cidrs=[part.strip() for part in options.cidrs.split(",") if part.strip()],
+        strict=options.strict,
+    )  # fmt: skip
+
+
+def _inspected(flows: Flows) -> dict[str, Any]:
+    """What `inspect --json` prints (docs: the reading contract)."""
+    from flowkit.finding import iso
+    from flowkit.review import coverage
+
+    since_s, until_s = flows.period
+    book = flows.ledger
+    gaps = flows.arrow("SELECT * FROM gaps ORDER BY observer, log_status, hour_s").to_pylist()
+    return {
+        "totals": book.totals if book is not None else {},
+        "ledger": book.as_dicts() if book is not None else [],
+        "formats": [dict(one) for one in flows.formats],
+        "period": {"since": iso(since_s), "until": iso(until_s)},
+        "accounts": flows.accounts,
+        "interfaces": flows.interfaces,
+        "gaps": gaps,
+        "coverage": coverage(flows),
+    }
+
+
+def _reached(found: list[Any], floor: str) -> int:
+    from flowkit.finding import at_least
+
+    return 3 if floor and any(at_least(one["severity"], floor) for one in found) else 0
+
+
+def _print_json(value: Any) -> None:
+    try:
+        text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise ParameterError(f"A value cannot be written as JSON: {error}.") from error
+    print(text)
