@@ -12,6 +12,7 @@ import pyarrow as pa
 from flowkit.engines.duckdb import DuckDB
 from flowkit.errors import ParameterError
 from flowkit.fields import FIELDS_BY_COLUMN
+from flowkit.finding import iso
 from flowkit.question import Answer
 from flowkit.tables import Facts, build, flows_view, prepare
 from flowkit.tables.enrichment import enrichment
@@ -45,7 +46,7 @@ def when(text: str, *, name: str) -> int | None:
     return int((instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp())
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class Flows:
     """One set of flow logs, ready for questions. Made by `flowkit.open`.
 
@@ -147,6 +148,10 @@ class Flows:
             seconds = frame[f"{name}_s"].astype("Int64")
             frame.insert(len(frame.columns), name, pd.to_datetime(seconds, unit="s", utc=True))
         return frame
+
+    def __repr__(self) -> str:
+        since_s, until_s = self.period
+        return f"<Flows {self.source}: {self.records:,} records, {iso(since_s)} to {iso(until_s)}>"
 
     def _repr_html_(self) -> str:
         from flowkit.show import glance

@@ -26,6 +26,10 @@ from flowkit.show.view import REVIEW_MIME
 __all__ = ["Page", "page_of", "render", "render_files", "review_of"]
 
 
+#: The tag of cells that speak to whoever runs the notebook, not to who reads the report.
+IN_LAB_ONLY = "lab"
+
+
 @dataclass(slots=True)
 class Section:
     """A heading and what stands under it until the next one of its level."""
@@ -81,6 +85,8 @@ def page_of(notebook: dict[str, Any]) -> Page:
     page = Page("", "", [])
     names: set[str] = set()
     for cell in notebook["cells"]:
+        if IN_LAB_ONLY in cell["metadata"].get("tags", ()):
+            continue
         if cell["cell_type"] == "markdown":
             for level, title, text in _blocks("".join(cell["source"])):
                 if level == 1 and not page.title:

@@ -24,7 +24,8 @@ def sentences(
     """What was found, what the traffic was, and how far the log can be trusted; and what changed, with a baseline."""
     if not flows.records:
         return [_said("There is no record in this period, so nothing can be said.", records=0)]
-    told = [_found(flows, findings), _traffic(room, {str(one["key"]): one["value"] for one in figures})]
+    found = _savings(flows, findings) if room == "cost" else _found(flows, findings)
+    told = [found, _traffic(room, {str(one["key"]): one["value"] for one in figures})]
     if changes is not None:
         new, gone = len(changes["new"]), len(changes["gone"])
         told.append(
@@ -68,6 +69,15 @@ def _found(flows: Flows, findings: Sequence[Finding]) -> dict[str, Any]:
         first=first.id,
         **values,
     )
+
+
+def _savings(flows: Flows, findings: Sequence[Finding]) -> dict[str, Any]:
+    """Cost findings are things to change, of whatever severity."""
+    if not findings:
+        return _said(f"No saving stands out in {flows.records:,} records.", records=flows.records, savings=0)
+    more = "" if len(findings) == 1 else f", and {_count(len(findings) - 1, 'more finding')} below"
+    text = f"There is money to save: {findings[0].title.rstrip('.')}{more}."
+    return _said(text, first=findings[0].id, records=flows.records, savings=len(findings))
 
 
 def _traffic(room: str, figures: Mapping[str, Any]) -> dict[str, Any]:
