@@ -26,6 +26,9 @@ from flowkit.show.view import REVIEW_MIME
 __all__ = ["Page", "page_of", "render", "render_files", "review_of"]
 
 
+#: How `show` marks a question that the log cannot answer.
+MISSING = 'class="fk-missing"'
+
 #: The tag of cells that speak to whoever runs the notebook, not to who reads the report.
 IN_LAB_ONLY = "lab"
 
@@ -99,7 +102,7 @@ def page_of(notebook: dict[str, Any]) -> Page:
         elif cell["cell_type"] == "code" and not any(REVIEW_MIME in out.get("data", {}) for out in cell["outputs"]):
             title = page.sections[-1].title if page.sections else page.title
             for output in cell["outputs"]:
-                _add(page, output_html(output, title))
+                _add_output(page, output_html(output, title))
     page.sections = [section for section in page.sections if any(part.strip() for part in section.parts)]
     return page
 
@@ -147,6 +150,16 @@ def _add(page: Page, markup: str) -> None:
         page.sections[-1].parts.append(markup)
     else:
         page.intro += markup
+
+
+def _add_output(page: Page, markup: str) -> None:
+    """Add an output, unless the section said already that this cannot be answered: then what led up to it goes too."""
+    parts = page.sections[-1].parts if page.sections else []
+    if MISSING in markup and any(markup == part for part in parts):
+        if len(parts) > 1 and MISSING not in parts[-1]:
+            parts.pop()
+        return
+    _add(page, markup)
 
 
 def _blocks(text: str) -> list[tuple[int, str, str]]:

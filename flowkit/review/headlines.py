@@ -21,6 +21,8 @@ SELECT CAST(count(*) AS BIGINT) AS conversations,
 FROM conversations WHERE in_period AND leg = ''
 """
 
+_HOURS = "SELECT count(DISTINCT start_s - start_s % 3600) AS hours FROM flows"
+
 _PERFORMANCE = """
 SELECT CAST(sum(fwd_bytes + rev_bytes) AS BIGINT) AS bytes,
        CAST(sum(CASE WHEN in_period THEN 1 ELSE 0 END) AS BIGINT) AS conversations,
@@ -35,10 +37,18 @@ FROM conversations WHERE leg = ''
 
 def headlines(flows: Flows, room: str) -> list[dict[str, Any]]:
     """The headline figures of a room: `key`, `label`, `value`, `unit`, `note`."""
+    reading = _figure("records", "Records", flows.records, note=_hours(flows))
+    return [reading, *{"security": _security, "performance": _performance, "cost": _cost}[room](flows)]
+
+
+def _hours(flows: Flows) -> str:
+    """How long the records cover: the whole period, or only some of its hours."""
     since_s, until_s = flows.period
     hours = (until_s - since_s) / 3600
-    reading = _figure("records", "Records", flows.records, note=f"over {hours:,.1f} hours")
-    return [reading, *{"security": _security, "performance": _performance, "cost": _cost}[room](flows)]
+    seen = flows.arrow(_HOURS).column(0)[0].as_py() or 0
+    if seen + 2 >= hours:
+        return f"over {hours:,.1f} hours"
+    return f"in {seen:,} of {hours:,.0f} hours"
 
 
 def _figure(key: str, label: str, value: Any, *, unit: str = "", note: str = "") -> dict[str, Any]:

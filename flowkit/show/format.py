@@ -48,6 +48,8 @@ _HEADINGS = {
     "dstport": "Port",
     "pkt_srcaddr": "Packet source",
     "pkt_dstaddr": "Packet destination",
+    "bin_s": "Time (UTC)",
+    "estimated_usd": "Estimated cost",
     "first_s": "First seen (UTC)",
     "last_s": "Last seen (UTC)",
     "interface_id": "Interface",
@@ -111,7 +113,8 @@ def heading(column: str) -> str:
     instant = is_instant(column)
     if words[-1] in _UNITS and len(words) > 1 and words[-1] != "bytes":
         unit = words.pop()
-        words += {"usd": ["estimated"], "pps": ["packets", "per", "second"]}.get(unit, [])
+        said = {"usd": ["estimated"], "pps": ["packets", "per", "second"], "share": ["share"]}.get(unit, [])
+        words += [word for word in said if word not in words]
     text = " ".join(_UPPER.get(word, word) for word in words)
     text = text[:1].upper() + text[1:]
     return f"{text} (UTC)" if instant else text

@@ -15,7 +15,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from flowkit.engines import bind
-from flowkit.tables import addresses, conversations, interfaces, records
+from flowkit.tables import addresses, conversations, initiator, interfaces, legs, parts, records
 from flowkit.tables.keys import address_keys
 
 __all__ = ["HALO_S", "TABLES", "Facts", "Workbench", "build", "flows_view", "prepare"]
@@ -131,14 +131,14 @@ def build(
     keep("addresses", addresses.ADDRESSES)
     _drop(engine, "seen", "seen_keyed", "claims", "owners")
     for name, transit in (("legs", False), ("transit_legs", True)):
-        text = conversations.legs_sql(transit=transit, late=facts.late, overlap=facts.overlap, from_s=from_s, to_s=to_s)
+        text = legs.legs_sql(transit=transit, late=facts.late, overlap=facts.overlap, from_s=from_s, to_s=to_s)
         _make(engine, name, text)
-    engine.execute(f"INSERT INTO legs {conversations.UNSEEN_TRANSIT}")
-    _make(engine, "long_tuples", bind(conversations.LONG_TUPLES, gap_s=gap_s))
-    _make(engine, "sessions", bind(conversations.SESSIONS, gap_s=gap_s))
-    _make(engine, "sides", conversations.SIDES.replace("$inside", inside))
-    _make(engine, "fan_in", conversations.FAN_IN)
-    _make(engine, "faced", bind(conversations.FACED, interval_s=facts.interval_s))
+    engine.execute(f"INSERT INTO legs {legs.UNSEEN_TRANSIT}")
+    _make(engine, "long_tuples", bind(legs.LONG_TUPLES, gap_s=gap_s))
+    _make(engine, "sessions", bind(legs.SESSIONS, gap_s=gap_s))
+    _make(engine, "sides", legs.SIDES.replace("$inside", inside))
+    _make(engine, "fan_in", initiator.FAN_IN)
+    _make(engine, "faced", bind(initiator.FACED, interval_s=facts.interval_s))
     _make(engine, "hosts", conversations.HOSTS)
     _make(engine, "skipped", conversations.SKIPPED)
     verdicts = engine.run("SELECT DISTINCT action FROM records WHERE status = 'OK'").column(0).to_pylist()
@@ -153,9 +153,9 @@ def build(
     _make(engine, "keyed_conversations", text)
     _drop(engine, "sides", "fan_in", "faced", "hosts", "skipped")
     keep("conversations", f"SELECT {conversations.COLUMNS} FROM keyed_conversations")
-    keep("conversation_parts", conversations.PARTS.replace("$inside", inside.replace("start_s", "s.start_s")))
+    keep("conversation_parts", parts.PARTS.replace("$inside", inside.replace("start_s", "s.start_s")))
     _drop(engine, "keyed_conversations", "sessions", "long_tuples", "legs", "transit_legs")
-    keep("services_hour", conversations.SERVICES_HOUR)
+    keep("services_hour", parts.SERVICES_HOUR)
 
 
 def flows_view(engine: Workbench, facts: Facts, *, bounded: bool) -> None:

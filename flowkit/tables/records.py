@@ -11,7 +11,10 @@ __all__ = [
     "COUNTED",
     "DERIVED_COLUMNS",
     "ELECTED",
+    "ELECTED_JOIN",
+    "ELECTED_WHERE",
     "GAPS",
+    "LATE_JOIN",
     "LATE_REJECTS",
     "OUTSIDE",
     "SQL_TYPES",
@@ -132,22 +135,22 @@ SELECT r.*, i.network,
          CASE WHEN r.srcaddr = i.own_address OR r.srcaddr = i.own_ipv6 THEN 'egress'
               WHEN r.dstaddr = i.own_address OR r.dstaddr = i.own_ipv6 THEN 'ingress' END) AS direction,
        $late AS late
-FROM records r LEFT JOIN all_interfaces i ON i.observer = r.observer
-$late_join$elected_join
+FROM records r LEFT JOIN all_interfaces i ON i.observer = r.observer$late_join$elected_join
 WHERE r.status = 'OK'$period$elected
 """
 
-_LATE_JOIN = """LEFT JOIN late_rejects l
+#: Joins for late REJECTs (alias `l`) and for the election (alias `e`), to records under the alias `r`.
+LATE_JOIN = """
+LEFT JOIN late_rejects l
   ON r.action = 'REJECT' AND l.observer = r.observer AND l.srcaddr = r.srcaddr AND l.dstaddr = r.dstaddr
  AND l.srcport = r.srcport AND l.dstport = r.dstport AND l.protocol = r.protocol
- AND l.start_s = r.start_s AND l.end_s = r.end_s
-"""
+ AND l.start_s = r.start_s AND l.end_s = r.end_s"""
 
-_ELECTED_JOIN = """LEFT JOIN elected e
-  ON e.observer = r.observer AND e.verdict = COALESCE(r.action, '') AND e.hour_s = r.start_s - r.start_s % 3600
-"""
+ELECTED_JOIN = """
+LEFT JOIN elected e
+  ON e.observer = r.observer AND e.verdict = COALESCE(r.action, '') AND e.hour_s = r.start_s - r.start_s % 3600"""
 
-_ELECTED_WHERE = """
+ELECTED_WHERE = """
   AND (e.flow_log_id IS NULL OR e.flow_log_id = r.flow_log_id
        OR r.end_s <= e.log_first_s OR r.start_s >= e.log_last_s)"""
 
@@ -161,11 +164,11 @@ def flows_sql(*, late: bool, overlap: bool, since_s: int | None, until_s: int | 
     if since_s is not None:
         period = bind("\n  AND r.start_s >= $since_s AND r.start_s < $until_s", since_s=since_s, until_s=until_s)
     return (
-        _FLOWS.replace("$late_join", _LATE_JOIN if late else "")
-        .replace("$elected_join", _ELECTED_JOIN if overlap else "")
+        _FLOWS.replace("$late_join", LATE_JOIN if late else "")
+        .replace("$elected_join", ELECTED_JOIN if overlap else "")
         .replace("$late", "l.observer IS NOT NULL" if late else "FALSE")
         .replace("$period", period)
-        .replace("$elected", _ELECTED_WHERE if overlap else "")
+        .replace("$elected", ELECTED_WHERE if overlap else "")
     )
 
 
