@@ -21,6 +21,7 @@ from flowkit.security.rejected_interfaces import rejected_interfaces
 from flowkit.security.rejected_ports import rejected_ports
 from flowkit.security.rejected_sources import rejected_sources
 from flowkit.security.returns_rejected import return_rejected, returns_rejected
+from flowkit.security.rule_use import policy_unused, rule_use
 
 __all__ = [
     "RULES",
@@ -36,6 +37,7 @@ __all__ = [
     "rejected_ports",
     "rejected_sources",
     "returns_rejected",
+    "rule_use",
 ]
 
 #: Rule name -> function(flows, **parameters) -> findings.
@@ -48,4 +50,5 @@ RULES: dict[str, Callable[..., list[Finding]]] = {
     "exposed_service": exposed_service,
     "return_rejected": return_rejected,
     "reject_storm": reject_storm,
+    "policy_unused": policy_unused,
 }

@@ -49,6 +49,11 @@ def enrichment(inventory: Inventory | None, cidrs: Sequence[str]) -> dict[str, p
             [(s.vpc_id, *cidr_range(cidr), s.subnet_id, s.az_id or None) for s in subnets for cidr in s.cidrs],
             network=_TEXT, **keyed, subnet_id=_TEXT, az_id=_TEXT,
         ),
+        "group_rules": _table(
+            [row for interface in interfaces for row in _rules(inventory, interface)] if inventory else [],
+            group_id=_TEXT, group_name=_TEXT, rule_id=_TEXT, interface_id=_TEXT, protocol=_SMALL, from_port=_SMALL,
+            to_port=_SMALL, source=_TEXT, **keyed,
+        ),
         "inventory_interfaces": _table(
             [_interface(inventory, interface) for interface in interfaces] if inventory else [],
             interface_id=_TEXT, vpc_id=_TEXT, account_id=_TEXT, subnet_id=_TEXT, az_id=_TEXT, region=_TEXT,
@@ -79,6 +84,34 @@ def _interface(inventory: Inventory, interface: Interface) -> tuple[str | None, 
         v6[0] if v6 else "",
     )
     return tuple(value or None for value in values)
+
+
+def _rules(inventory: Inventory, interface: Interface) -> list[tuple[str | int, ...]]:
+    """The inbound rules on an interface, a row per range of addresses; a referenced group is its members' addresses."""
+    rows: list[tuple[str | int, ...]] = []
+    for group_id in interface.security_groups:
+        group = inventory.security_group(group_id)
+        for place, rule in enumerate(group.ingress if group else ()):
+            listed = inventory.prefix_list(rule.prefix_list_id)
+            members = (
+                member.addresses for member in inventory.interfaces if rule.source_group_id in member.security_groups
+            )
+            blocks: Iterable[str] = [rule.cidr] if rule.cidr else listed.cidrs if listed else ()
+            if rule.source_group_id:
+                blocks = [address for addresses in members for address in addresses]
+            whole = rule.protocol == "-1" or rule.from_port in (None, -1)
+            ports = (
+                (0, 65535) if whole else (rule.from_port, rule.to_port if rule.to_port is not None else rule.from_port)
+            )
+            named = (
+                group_id,
+                group.name if group else "",
+                rule.rule_id or f"ingress {place + 1}",
+                interface.interface_id,
+            )
+            source = rule.source_group_id or rule.prefix_list_id or rule.cidr
+            rows += [(*named, int(rule.protocol), *ports, source, *cidr_range(block)) for block in blocks]
+    return rows
 
 
 def _addresses(interface: Interface) -> list[tuple[str, str, str, int, int]]:
