@@ -107,8 +107,8 @@ class Flows:
                 have[log] = have.get(log, 0) + one["records"]
         counted = self._records_by_log
         known = sum(n for log, n in counted.items() if total.get(log))
-        if not known:
-            return 0.0
+        if not known:  # no record counts: then the formats themselves are all there is to go by
+            return sum(name in one["fields"] for one in self.formats) / len(self.formats) if self.formats else 0.0
         return sum(n * have.get(log, 0) / total[log] for log, n in counted.items() if total.get(log)) / known
 
     @cached_property

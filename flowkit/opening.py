@@ -30,6 +30,7 @@ def open(
     log_format: str | Mapping[str, str] = "",
     cidrs: Sequence[str] = (),
     strict: bool = False,
+    allow_nothing: bool = False,
     progress: bool = True,
 ) -> Flows:
     """Read flow logs and make them ready for questions.
@@ -37,9 +38,10 @@ def open(
     `source`: a file, a folder, a glob, `-` for standard input, `sample:` for the bundled logs, or a list.
     `since`, `until`: the period `since <= start < until`, as ISO 8601 (UTC unless it says otherwise); empty for all.
     `inventory`: a file of what AWS resources there are (docs/inventory.md); empty takes `inventory.json` at the top
-    of a source folder if there is one; `none` does without. `log_format`: the format of records that come without a header
-    line, one for all or one per flow log id. `cidrs`: address ranges that are yours beyond those of the inventory.
+    of a source folder if there is one; `none` does without. `log_format`: the format of records that come without a
+    header line, one for all or one per flow log id. `cidrs`: address ranges that are yours beyond those of the inventory.
     `strict`: a damaged file or malformed line is an error; otherwise it is counted in the ledger and the rest loads.
+    `allow_nothing`: that nothing could be read is no error either; the ledger says why.
 
     Raises SourceError when there is nothing to read, InventoryError, ParameterError.
 
@@ -49,7 +51,7 @@ def open(
     """
     folder, found = prepared(
         source, since=since, until=until, inventory=inventory, log_format=log_format, cidrs=cidrs, strict=strict,
-        progress=progress,
+        allow_nothing=allow_nothing, progress=progress,
     )  # fmt: skip
     shown = source if isinstance(source, str) else ", ".join(source)
     return reopened(folder, found, shown)
@@ -64,6 +66,7 @@ def prepared(
     log_format: str | Mapping[str, str] = "",
     cidrs: Sequence[str] = (),
     strict: bool = False,
+    allow_nothing: bool = False,
     progress: bool = True,
 ) -> tuple[Path, Inventory | None]:
     """As `open`, but only make the files: the folder of derived tables, and the inventory used."""
@@ -75,7 +78,8 @@ def prepared(
     found = _inventory(source, inventory)
     kept = _records_of(source, log_format, _described(found), _Progress(progress))
     ledger = store.read_ledger(kept)
-    ledger.check(strict=strict)
+    if strict or not allow_nothing:
+        ledger.check(strict=strict)
     os.utime(kept)
     key = store.digest(since_s, until_s, found.as_dict() if found else None, sorted(cidrs))
     tell = _Progress(progress)

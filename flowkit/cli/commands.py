@@ -57,8 +57,8 @@ def findings(options: argparse.Namespace) -> int:
 
 
 def inspect(options: argparse.Namespace) -> int:
-    """`flowkit inspect`."""
-    with _open(options) as flows:
+    """`flowkit inspect`: also of what cannot be read, for then the ledger says why; that is still an error."""
+    with _open(options, allow_nothing=True) as flows:
         if options.json:
             _print_json(_inspected(flows))
         else:
@@ -67,6 +67,8 @@ def inspect(options: argparse.Namespace) -> int:
             print(show.overview(flows))
             print(show.ledger(flows))
             print(show.coverage(flows))
+        if flows.ledger is not None:
+            flows.ledger.check()
     return 0
 
 
@@ -118,13 +120,13 @@ def notebooks(options: argparse.Namespace) -> int:
     return 0
 
 
-def _open(options: argparse.Namespace) -> Flows:
+def _open(options: argparse.Namespace, *, allow_nothing: bool = False) -> Flows:
     import flowkit
 
     return flowkit.open(
         options.source, since=options.since, until=options.until, inventory=options.inventory,
         log_format=options.log_format, cidrs=[part.strip() for part in options.cidrs.split(",") if part.strip()],
-        strict=options.strict,
+        strict=options.strict, allow_nothing=allow_nothing,
     )  # fmt: skip
 
 
