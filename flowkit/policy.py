@@ -181,7 +181,8 @@ def _port_matches(
         return port is not None and port == from_port
     if (from_port, to_port) == (0, 65535):
         return True
-    return port is not None and from_port <= port <= (to_port if to_port is not None else from_port)  # type: ignore[operator]  # not None: tested above
+    low = from_port or 0
+    return port is not None and low <= port <= (to_port if to_port is not None else low)
 
 
 def _in_any(address: str, cidrs: Iterable[str]) -> bool:

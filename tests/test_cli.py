@@ -19,7 +19,10 @@ from flowkit.cli import main
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = Path(__file__).parent / "notebooks"
 
-LOG = """version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status
+FIELDS = (
+    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
+)
+LOG = f"""{FIELDS}
 2 012345678901 eni-1 8.8.8.8 10.0.0.2 40000 22 6 1 40 1700000000 1700000059 REJECT OK
 2 012345678901 eni-1 10.0.0.9 10.0.0.2 40002 443 6 10 3000000000 1700000000 1700000059 ACCEPT OK
 2 012345678901 eni-1 - - - - - - - 1700000060 1700000119 - NODATA
@@ -108,7 +111,9 @@ def test_report_takes_its_options_from_a_file_and_the_command_line_wins(capsys, 
 def test_a_failed_report_is_1_and_says_where(capsys, log, tmp_path):
     code, said = failed(capsys, "report", str(NOTEBOOKS / "broken1.ipynb"), log, "--out", str(tmp_path / "out"))
     assert code == 1
-    assert said.startswith("flowkit: broken1 failed in section 'The second question': ZeroDivisionError: division by zero.")
+    assert said.startswith(
+        "flowkit: broken1 failed in section 'The second question': ZeroDivisionError: division by zero."
+    )
     assert said.count("\n") == 1
 
 
@@ -145,7 +150,7 @@ def test_convert_writes_the_records_as_json_lines(capsys, log, tmp_path):
 
 def test_convert_writes_only_the_period_that_was_asked_for(log, tmp_path):
     assert main(["convert", log, str(tmp_path / "out.csv"), "--since", "2023-11-14T23:00Z"]) == 0
-    rows = list(csv.DictReader((tmp_path / "out.csv").open()))
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text())))
     assert [(row["srcaddr"], row["start"]) for row in rows] == [("1.1.1.1", "2023-11-14T23:13:20Z")]
 
 
@@ -163,7 +168,7 @@ def test_convert_guards_formulas_in_csv_and_nowhere_else(tmp_path, monkeypatch):
     (tmp_path / "b.log").write_text(f"{lines[0]}\n{lines[1].replace('eni-1', '=cmd|x')}\n")
     assert main(["convert", str(tmp_path / "b.log"), str(tmp_path / "b.csv")]) == 0
     assert main(["convert", str(tmp_path / "b.log"), str(tmp_path / "b.jsonl")]) == 0
-    assert next(csv.DictReader((tmp_path / "b.csv").open()))["interface_id"] == "'=cmd|x"
+    assert next(csv.DictReader(io.StringIO((tmp_path / "b.csv").read_text())))["interface_id"] == "'=cmd|x"
     assert json.loads((tmp_path / "b.jsonl").read_text())["interface_id"] == "=cmd|x"
 
 
@@ -176,9 +181,15 @@ def test_convert_refuses_an_ending_it_does_not_know(capsys, log, tmp_path):
 def test_findings_are_json_or_csv(capsys, log):
     assert main(["findings", log]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert (told["flowkit_findings"], told["records"], told["findings"]) == (1, 3, [])
+    assert (told["flowkit_findings"], told["records"]) == (1, 3)
+    assert {(one["room"], one["severity"]) for one in told["findings"]} == {("security", "info")}
     assert main(["findings", log, "--room", "security", "--format", "csv"]) == 0
-    assert list(csv.reader(io.StringIO(capsys.readouterr().out)))[0][:3] == ["id", "rule", "severity"]
+    assert next(csv.reader(io.StringIO(capsys.readouterr().out)))[:3] == ["id", "rule", "severity"]
+
+
+def test_findings_that_are_bad_enough_leave_with_3(log):
+    assert main(["findings", log, "--fail-on", "medium"]) == 0
+    assert main(["findings", log, "--fail-on", "info"]) == 3
 
 
 def test_plan_counts_without_reading(capsys, log):
@@ -216,7 +227,8 @@ def test_an_interrupt_is_one_line(tmp_path):
 def test_help_is_quick_and_imports_nothing_heavy():
     code = (
         "import sys; from flowkit.cli import main; main(['--help']); "
-        "heavy = {'pandas', 'pyarrow', 'duckdb', 'matplotlib', 'boto3', 'papermill', 'nbconvert', 'numpy'} & set(sys.modules); "
+        "heavy = {'pandas', 'pyarrow', 'duckdb', 'matplotlib', 'boto3', 'papermill', 'nbconvert', 'numpy'}; "
+        "heavy &= set(sys.modules); "
         "sys.exit(str(sorted(heavy)) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)

@@ -82,6 +82,7 @@ BOTH = lines(LINE, OTHER).encode()
         ("csv", lines('"@timestamp","@message"', f'"2024-01-01 00:00:00.000","{LINE}\n"', f'"x","{OTHER}"').encode()),
         ("csv", lines("\ufeffmessage", LINE, OTHER).encode()),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",  # gzip writes the time of day into the content
 )
 def test_every_wrapping_gives_the_same_two_lines(envelope: str, content: bytes) -> None:
     assert unwrapped(content) == (envelope, BOTH, [], "")

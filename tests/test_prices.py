@@ -91,6 +91,7 @@ def test_multipliers_say_how_many_sides_pay() -> None:
         "ec2": 2,
         "elasticache": 1,
         "load_balancer": 0,
+        "nat_gateway": 2,
         "network_load_balancer": 0,
         "peering": 2,
         "rds_replication": 0,
@@ -176,3 +177,13 @@ def test_a_price_file_that_is_not_there_or_not_json_is_an_error(tmp_path: Path) 
     path.write_text("{")
     with pytest.raises(PriceError, match="is not JSON"):
         PriceBook.load(path)
+
+
+def test_the_price_file_of_the_docs_loads(tmp_path: Path) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "cost.md").read_text()
+    path = tmp_path / "prices-of-ours.json"
+    path.write_text(text.split("```json\n")[1].split("```")[0])
+    book = PriceBook.load(path)
+    assert book.price("nat_gateway_bytes", "us-east-1").source == "our contract"
+    assert book.price("internet_egress_bytes", "us-east-1", used_gb=10_240).usd == Decimal("0.07")
+    assert book.sides("network_load_balancer").sides == 2

@@ -22,7 +22,10 @@ from flowkit.report.places import find_notebook, period_name, write
 NOTEBOOKS = Path(__file__).parent / "notebooks"
 ROOT = Path(__file__).parent.parent
 
-LOG = """version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status
+FIELDS = (
+    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
+)
+LOG = f"""{FIELDS}
 2 123456789012 eni-1 8.8.8.8 10.0.0.2 40000 22 6 1 40 1700000000 1700000059 REJECT OK
 2 123456789012 eni-1 8.8.8.8 10.0.0.2 40001 22 6 1 40 1700000000 1700000059 REJECT OK
 2 123456789012 eni-1 10.0.0.9 10.0.0.2 40002 443 6 10 1000 1700000000 1700000059 ACCEPT OK
@@ -165,7 +168,13 @@ def test_the_same_input_gives_the_same_page_wherever_it_runs(ran, place, tmp_pat
         "import sys; from flowkit.report import report; "
         f"report({notebook('tiny')!r}, {str(place / 'a.log')!r}, out={str(tmp_path / 'out')!r})"
     )
-    environment = {**os.environ, "TZ": "Asia/Seoul", "PYTHONHASHSEED": "77", "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
+    environment = {
+        **os.environ,
+        "TZ": "Asia/Seoul",
+        "PYTHONHASHSEED": "77",
+        "PYTHONPATH": str(ROOT),
+        "MPLBACKEND": "Agg",
+    }
     subprocess.run([sys.executable, "-P", "-c", code], check=True, cwd=tmp_path, env=environment, timeout=120)
     again = next((tmp_path / "out").glob("*/tiny.html")).read_text()
     assert stamped(again) == stamped((result.folder / "tiny.html").read_text())
@@ -199,7 +208,8 @@ def test_a_cell_that_takes_too_long_ends_the_run_with_all_its_processes(place, t
         report([notebook("hangs"), notebook("dies")], str(place / "a.log"), out=tmp_path, limits=Limits(cell_s=2))
     folder = tmp_path / "2023-11-14T221320Z_2023-11-14T221421Z"
     assert str(caught.value) == (
-        f"hangs failed in section 'The long wait': a cell took longer than 2 s. As far as it ran: {folder / 'hangs.ipynb'} "
+        "hangs failed in section 'The long wait': a cell took longer than 2 s. "
+        f"As far as it ran: {folder / 'hangs.ipynb'} "
         "dies failed in section 'The end': the Python that ran it died; the machine may have run out of memory. "
         f"As far as it ran: {folder / 'dies.ipynb'}"
     )
@@ -220,7 +230,8 @@ def test_a_run_that_takes_too_long_is_killed_whatever_it_does(place, tmp_path):
 
 def test_when_flowkit_is_killed_its_notebooks_go_too(place, tmp_path):
     (place / "child.pid").unlink(missing_ok=True)
-    code = f"from flowkit.report import report; report({notebook('hangs')!r}, {str(place / 'a.log')!r}, out={str(tmp_path)!r})"
+    arguments = f"{notebook('hangs')!r}, {str(place / 'a.log')!r}, out={str(tmp_path)!r}"
+    code = f"from flowkit.report import report; report({arguments})"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
     run = subprocess.Popen([sys.executable, "-c", code], env=environment)
     for _ in range(600):
@@ -286,10 +297,10 @@ def test_the_index_leaves_out_files_that_are_no_reports(ran, tmp_path):
 
 
 def test_headings_of_one_name_get_anchors_of_their_own():
-    cells = [{"cell_type": "markdown", "source": f"## Again\n\n{text}"} for text in ("a", "b")]
+    cells = [{"cell_type": "markdown", "metadata": {}, "source": f"## Again\n\n{text}"} for text in ("a", "b")]
     assert [section.name for section in page_of({"cells": cells}).sections] == ["again", "again-2"]
 
 
 def test_a_heading_inside_a_code_block_is_no_heading():
-    cells = [{"cell_type": "markdown", "source": "# T\n\n```\n## not this\n```\n\n## This\n\nx"}]
+    cells = [{"cell_type": "markdown", "metadata": {}, "source": "# T\n\n```\n## not this\n```\n\n## This\n\nx"}]
     assert [section.title for section in page_of({"cells": cells}).sections] == ["This"]

@@ -39,10 +39,10 @@ FLOORS = {
     "performance": 8,
     "cost": 8,
     "audit": 8,
+    "deriving": 8,
     "review": 9,
     "show": 10,
     "generate": 10,
-    "deriving": 8,
     "opening": 11,
     "convert": 12,
     "plan": 12,
@@ -83,7 +83,7 @@ CLOCK_ROOMS = {"store", "opening", "report", "cli", "aws", "inventory"}
 
 #: Files over 300 lines: their limit, and why they are one file.
 LONG = {
-    "flowkit.tables.conversations": (450, "one chain of SQL steps, each reading the one before"),
+    "flowkit.tables.conversations": (480, "one chain of SQL steps, each reading the one before"),
 }
 
 SPEAKING = {"cli", "__main__"}

@@ -15,6 +15,7 @@ from flowkit.cost.log_delivery import log_delivery
 from flowkit.cost.money import book_or_default, usd_of
 from flowkit.cost.nat_gateways import nat_gateways
 from flowkit.cost.private_links import transit_gateway_bytes, vpn_egress
+from flowkit.cost.regions import ranges_known
 from flowkit.errors import PriceError
 from flowkit.flows import Flows
 from flowkit.prices import PriceBook
@@ -119,9 +120,8 @@ def _lines(flows: Flows, name: str, answer: Answer) -> Iterator[_Line]:
 
 def _doubtful(flows: Flows, row: Mapping[str, Any]) -> bool:
     """Whether a row of egress may cost nothing: its path is assumed, or its peers may be AWS's own services."""
-    ranges = flows.inventory is not None and bool(flows.inventory.aws_ranges)
     named = flows.share("pkt_dst_aws_service") == 1.0
-    unknown = row["destination"] == "internet" and not ranges and not named
+    unknown = row["destination"] == "internet" and not ranges_known(flows) and not named
     return row["path"] == "assumed" or unknown or row["destination"] == "aws_host_region_unknown"
 
 

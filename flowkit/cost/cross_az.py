@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flowkit.cost.asking import ask
 from flowkit.cost.hops import hops_sql, zones_known
 from flowkit.cost.money import book_or_default, priced, region_of
 from flowkit.engines import bind
@@ -70,7 +71,7 @@ def cross_az(flows: Flows, *, book: PriceBook | str | None = None, region: str =
     book = book_or_default(book)
     home, said = region_of(flows, region)
     said = (*said, *(() if flows.inventory else (_WITHOUT_INVENTORY,)))
-    answer = flows.ask("WITH " + hops_sql(flows, book, home).strip() + _BY_SIDE.rstrip(), caveats=(*_CAVEATS, *said))
+    answer = ask(flows, "WITH " + hops_sql(flows, book, home).strip() + _BY_SIDE.rstrip(), caveats=(*_CAVEATS, *said))
     return priced(answer, book)
 
 
@@ -115,7 +116,7 @@ ORDER BY place, region
 @question(
     needs=("srcaddr", "dstaddr", "srcport", "dstport", "bytes"), sharper_with=("az_id", "flow_direction", "inventory")
 )
-def cross_az_pairs(flows: Flows, *, top_n: int = 20, book: PriceBook | str | None = None, region: str = "") -> Answer:
+def cross_az_pairs(flows: Flows, *, top_n: int = 15, book: PriceBook | str | None = None, region: str = "") -> Answer:
     """Which pairs of hosts pay for crossing availability zones?
 
     The `top_n` pairs by what is billed on both sides together, the rest in rows `all others` (one per region, so that
@@ -129,6 +130,6 @@ def cross_az_pairs(flows: Flows, *, top_n: int = 20, book: PriceBook | str | Non
     book = book_or_default(book)
     home, said = region_of(flows, region)
     sql = "WITH " + hops_sql(flows, book, home).strip() + bind(_PAIRS, top_n=top_n).rstrip()
-    answer = flows.ask(sql, caveats=(*_CAVEATS, *said))
+    answer = ask(flows, sql, caveats=(*_CAVEATS, *said))
     answer = priced(answer, book)
     return replace(answer, _table=answer.table.drop(columns=["place"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -31,7 +32,9 @@ def cross_az_chatter(
     `serious_month_usd`, over a day or more, it is medium. Clients of NAT gateways are left out: the gateway would
     move.
     """
-    answer = cross_az_pairs(flows, top_n=50, book=book, region=region)
+    # No more than 1 / min_share pairs can have that share. 15 is what the report asks for, and is asked only once.
+    most = max(15, math.ceil(1 / min_share)) if min_share > 0 else 1000
+    answer = cross_az_pairs(flows, top_n=most, book=book, region=region)
     if not answer.answerable or answer.table.empty:
         return []
     rows = answer.table.to_dict("records")

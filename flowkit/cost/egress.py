@@ -25,19 +25,19 @@ __all__ = ["egress_sql"]
 _EGRESS = """
 , direct AS (
   SELECT f.observer, f.network, CASE WHEN f.direction = 'egress' THEN 'out' ELSE 'in' END AS way,
-         CASE WHEN f.direction = 'egress' THEN COALESCE(f.pkt_dstaddr, f.dstaddr) ELSE COALESCE(f.pkt_srcaddr,
-             f.srcaddr) END AS peer,
-         CASE WHEN f.direction = 'egress' THEN NULLIF(f.pkt_dst_aws_service, '') ELSE NULLIF(f.pkt_src_aws_service,
-             '') END AS service,
+         CASE WHEN f.direction = 'egress' THEN COALESCE(f.pkt_dstaddr, f.dstaddr)
+              ELSE COALESCE(f.pkt_srcaddr, f.srcaddr) END AS peer,
+         CASE WHEN f.direction = 'egress' THEN NULLIF(f.pkt_dst_aws_service, '')
+              ELSE NULLIF(f.pkt_src_aws_service, '') END AS service,
          f.traffic_path, CAST(sum(f.bytes) AS BIGINT) AS bytes
   FROM flows f
   WHERE COALESCE(f.action, 'ACCEPT') = 'ACCEPT' AND f.direction IS NOT NULL AND f.record_kind = 'interface'
     AND f.observer NOT IN (SELECT observer FROM nats)
   GROUP BY f.observer, f.network, CASE WHEN f.direction = 'egress' THEN 'out' ELSE 'in' END,
-           CASE WHEN f.direction = 'egress' THEN COALESCE(f.pkt_dstaddr, f.dstaddr) ELSE COALESCE(f.pkt_srcaddr,
-               f.srcaddr) END,
-           CASE WHEN f.direction = 'egress' THEN NULLIF(f.pkt_dst_aws_service, '') ELSE NULLIF(f.pkt_src_aws_service,
-               '') END,
+           CASE WHEN f.direction = 'egress' THEN COALESCE(f.pkt_dstaddr, f.dstaddr)
+                ELSE COALESCE(f.pkt_srcaddr, f.srcaddr) END,
+           CASE WHEN f.direction = 'egress' THEN NULLIF(f.pkt_dst_aws_service, '')
+                ELSE NULLIF(f.pkt_src_aws_service, '') END,
            f.traffic_path
 ), clients AS (
   SELECT DISTINCT network, client FROM nat_legs
@@ -61,12 +61,12 @@ _EGRESS = """
   JOIN public_places p ON p.network = d.network AND p.address = d.peer
   LEFT JOIN clients c ON c.network = d.network AND c.client = i.own_address
   UNION ALL
-  SELECT observer, network, client, peer, service, CASE WHEN direction = 'fwd' THEN 'out' ELSE 'in' END, bytes,
-      'nat_gateway'
+  SELECT observer, network, client, peer, service, CASE WHEN direction = 'fwd' THEN 'out' ELSE 'in' END,
+         bytes, 'nat_gateway'
   FROM nat_legs WHERE peer IS NOT NULL
   UNION ALL
-  SELECT observer, network, NULL, peer, service, CASE WHEN direction = 'fwd' THEN 'out' ELSE 'in' END, bytes,
-      'nat_gateway'
+  SELECT observer, network, NULL, peer, service, CASE WHEN direction = 'fwd' THEN 'out' ELSE 'in' END,
+         bytes, 'nat_gateway'
   FROM outer_legs WHERE NOT by_packet
 ), classed AS (
   SELECT h.observer, h.network, h.client, h.peer, h.way, h.bytes, h.path, COALESCE(i.region, $region) AS region,
@@ -88,12 +88,11 @@ _EGRESS = """
   WHERE h.path <> 'inside'
 ), egress AS (
   SELECT observer, network, client, peer, way, path, destination, aws_service, region, bytes AS carried_bytes,
-         CASE destination WHEN 'internet' THEN 'internet_egress_bytes'
-              WHEN 'aws_other_region' THEN 'inter_region_bytes' WHEN 'aws_host_region_unknown' THEN 'inter_region_bytes'
-              WHEN 'aws_host_same_region' THEN 'cross_az_bytes' WHEN 'own_public_address'
-                  THEN 'cross_az_bytes' END AS item,
-         CASE WHEN destination IN ('internet', 'aws_other_region', 'aws_host_region_unknown') THEN bytes
-              WHEN destination = 'aws_host_same_region' THEN bytes
+         CASE WHEN destination = 'internet' THEN 'internet_egress_bytes'
+              WHEN destination IN ('aws_other_region', 'aws_host_region_unknown') THEN 'inter_region_bytes'
+              WHEN destination IN ('aws_host_same_region', 'own_public_address') THEN 'cross_az_bytes' END AS item,
+         CASE WHEN destination IN ('internet', 'aws_other_region', 'aws_host_region_unknown', 'aws_host_same_region')
+              THEN bytes
               WHEN destination = 'own_public_address' THEN bytes * 2 ELSE 0 END AS billed_bytes
   FROM classed
   WHERE way = 'out' OR (destination = 'aws_host_same_region' AND path <> 'gateway_endpoint')

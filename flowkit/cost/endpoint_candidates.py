@@ -6,10 +6,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from flowkit.cost.asking import ask
 from flowkit.cost.money import book_or_default, month_factor, priced, region_of, usd_of
 from flowkit.cost.nat_destinations import DESTINATIONS
 from flowkit.cost.natlegs import nat_sql
-from flowkit.cost.regions import ranges_sql
+from flowkit.cost.regions import ranges_known, ranges_sql
 from flowkit.engines import bind
 from flowkit.finding import Finding, finding_id, iso
 from flowkit.flows import Flows
@@ -18,12 +19,15 @@ from flowkit.question import Answer, question
 
 __all__ = ["endpoint_candidates", "gateway_endpoint_missing"]
 
+#: A month is a quotient: so many digits of it are kept.
+_DIGITS = Decimal("0.000000000001")
+
 _CANDIDATES = """
 SELECT d.network AS vpc_id, n.observer AS nat_interface_id, n.name AS nat_name, n.region, d.aws_service, d.aws_region,
        CASE WHEN d.aws_region IS NOT NULL AND d.aws_region <> n.region THEN 'none'
             WHEN d.aws_service IN ('S3', 'DYNAMODB') THEN 'gateway'
             WHEN d.aws_service IN ('AMAZON', 'EC2', 'CLOUDFRONT', 'GLOBALACCELERATOR') THEN 'unknown'
-                ELSE 'interface' END AS endpoint_type,
+            ELSE 'interface' END AS endpoint_type,
        CASE WHEN n.role = 'regional_nat_gateway' THEN 'regional_nat_gateway_bytes' ELSE 'nat_gateway_bytes' END AS item,
        CAST(sum(CASE WHEN d.direction = 'fwd' THEN d.bytes ELSE 0 END) AS BIGINT) AS out_bytes,
        CAST(sum(CASE WHEN d.direction = 'rev' THEN d.bytes ELSE 0 END) AS BIGINT) AS back_bytes,
@@ -54,7 +58,7 @@ def endpoint_candidates(flows: Flows, *, book: PriceBook | str | None = None, re
     book = book_or_default(book)
     home, said = region_of(flows, region)
     sql = f"WITH {nat_sql(flows, home)}, {ranges_sql(flows)}{DESTINATIONS.rstrip()}{_CANDIDATES.rstrip()}"
-    answer = priced(flows.ask(sql, caveats=("A month is extrapolated from this period.", *said)), book)
+    answer = priced(ask(flows, sql, caveats=("A month is extrapolated from this period.", *said)), book)
     return _with_months(flows, answer, book)
 
 
@@ -68,7 +72,7 @@ def _with_months(flows: Flows, answer: Answer, book: PriceBook) -> Answer:
     savings: list[Decimal | None] = []
     exists: list[bool] = []
     for row in frame.to_dict("records"):
-        now = None if row["estimated_usd"] is None else row["estimated_usd"] * factor
+        now = None if row["estimated_usd"] is None else (row["estimated_usd"] * factor).quantize(_DIGITS)
         then = _endpoint_month(flows, row, book, factor)
         months.append(now)
         endpoints.append(then)
@@ -92,7 +96,7 @@ def _endpoint_month(flows: Flows, row: dict[str, Any], book: PriceBook, factor: 
         return None
     subnets = flows.inventory.subnets if flows.inventory else ()
     zones = {one.az_id for one in subnets if one.vpc_id == row["vpc_id"] and one.az_id}
-    return data * factor + hour * 730 * max(1, len(zones))
+    return (data * factor + hour * 730 * max(1, len(zones))).quantize(_DIGITS)
 
 
 def _has_endpoint(flows: Flows, vpc_id: str, service: str) -> bool:
@@ -115,10 +119,9 @@ _CLIENTS = """
   SELECT f.srcaddr, CAST(sum(f.bytes) AS BIGINT)
   FROM flows f
   JOIN wanted w ON w.network = f.network AND w.peer = f.dstaddr
-  JOIN (SELECT DISTINCT network, client FROM nat_legs WHERE observer = $nat) c ON c.network = f.network
-      AND c.client = f.srcaddr
-  WHERE f.pkt_dstaddr IS NULL AND f.direction = 'egress' AND f.observer <> $nat AND COALESCE(f.action,
-      'ACCEPT') = 'ACCEPT'
+  JOIN (SELECT DISTINCT network, client FROM nat_legs WHERE observer = $nat) c
+    ON c.network = f.network AND c.client = f.srcaddr
+  WHERE f.pkt_dstaddr IS NULL AND f.observer <> $nat AND COALESCE(f.action, 'ACCEPT') = 'ACCEPT'
   GROUP BY f.srcaddr
 )
 SELECT client, CAST(sum(bytes) AS BIGINT) AS bytes FROM asking GROUP BY client ORDER BY client
@@ -164,7 +167,7 @@ def _finding(flows: Flows, row: dict[str, Any], region: str) -> Finding:
         rule="gateway_endpoint_missing",
         title=f"{service} goes through NAT gateway {name}: a gateway endpoint saves about ${saving:,} a month",
         severity="low",
-        confidence=0.95 if sure else 0.7,
+        confidence=0.95 if sure and ranges_known(flows) else 0.85 if sure else 0.7,
         subject=subject,
         first_seen=iso(row["first_s"]),
         last_seen=iso(row["last_s"]),

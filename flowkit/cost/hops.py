@@ -21,7 +21,7 @@ __all__ = ["hops_sql", "zones_known"]
 
 # `places`: our interfaces, and addresses of ours whose interface nobody names. `tuples`: one row per hop, what each end
 # logged of it side by side. UDP 6081 is Gateway Load Balancer traffic wrapped around other traffic, which is logged
-# (and counted) unwrapped as well. A zone id begins with its region in at most five characters (`use1-az1`, `apne2-az1`).
+# (and counted) unwrapped as well. A zone id begins with its region in at most five characters (`use1-`, `apne2`).
 _HOPS = """
 peers AS (
   SELECT network, address, valid_from_s, valid_to_s, az_id, scope,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowkit.cost.asking import ask
 from flowkit.cost.money import book_or_default, priced, region_of
 from flowkit.engines import bind
 from flowkit.flows import Flows
@@ -12,8 +13,8 @@ __all__ = ["interface_endpoints"]
 
 _ENDPOINTS = """
 WITH ends AS (
-  SELECT f.observer AS interface_id, 'endpoint' AS seen_at, CASE WHEN f.direction = 'ingress' THEN f.bytes
-      ELSE 0 END AS to_bytes,
+  SELECT f.observer AS interface_id, 'endpoint' AS seen_at,
+         CASE WHEN f.direction = 'ingress' THEN f.bytes ELSE 0 END AS to_bytes,
          CASE WHEN f.direction = 'ingress' THEN 0 ELSE f.bytes END AS from_bytes, i.az_id, i.region,
          CASE WHEN f.direction = 'ingress' THEN f.srcaddr ELSE f.dstaddr END AS client
   FROM flows f JOIN interfaces i ON i.observer = f.observer
@@ -28,22 +29,22 @@ WITH ends AS (
    AND COALESCE(f.start_s, 0) >= a.valid_from_s AND COALESCE(f.start_s, 0) < a.valid_to_s
   WHERE COALESCE(f.action, 'ACCEPT') = 'ACCEPT' AND f.direction IS NOT NULL AND COALESCE(i.role, '') <> 'vpc_endpoint'
 ), summed AS (
-  SELECT interface_id, seen_at, max(az_id) AS az_id, COALESCE(max(region), $region) AS region, CAST(sum(to_bytes)
-      AS BIGINT) AS to_bytes,
-         CAST(sum(from_bytes) AS BIGINT) AS from_bytes, CAST(count(DISTINCT client) AS BIGINT) AS clients
+  SELECT interface_id, seen_at, max(az_id) AS az_id, COALESCE(max(region), $region) AS region,
+         CAST(sum(to_bytes) AS BIGINT) AS to_bytes, CAST(sum(from_bytes) AS BIGINT) AS from_bytes,
+         CAST(count(DISTINCT client) AS BIGINT) AS clients
   FROM ends GROUP BY interface_id, seen_at
 ), best AS (
-  SELECT s.*, row_number() OVER (PARTITION BY interface_id ORDER BY CASE WHEN seen_at = 'endpoint' THEN 0
-      ELSE 1 END) AS rank
+  SELECT s.*, CAST(row_number() OVER (
+                PARTITION BY interface_id ORDER BY CASE WHEN seen_at = 'endpoint' THEN 0 ELSE 1 END
+              ) AS BIGINT) AS rank
   FROM summed s
 ), endpoints AS (
-  SELECT interface_id, endpoint_id, service, item FROM (VALUES $endpoints) AS v(interface_id, endpoint_id, service,
-      item)
+  SELECT interface_id, endpoint_id, service, item
+  FROM (VALUES $endpoints) AS v(interface_id, endpoint_id, service, item)
 )
 SELECT b.interface_id, e.endpoint_id AS vpc_endpoint_id, e.service, b.az_id, b.region,
-       COALESCE(e.item, 'vpc_endpoint_bytes') AS item, b.to_bytes, b.from_bytes, b.to_bytes + b.from_bytes
-           AS billed_bytes,
-       b.clients, b.seen_at
+       COALESCE(e.item, 'vpc_endpoint_bytes') AS item, b.to_bytes, b.from_bytes,
+       b.to_bytes + b.from_bytes AS billed_bytes, b.clients, b.seen_at
 FROM best b LEFT JOIN endpoints e ON e.interface_id = b.interface_id
 WHERE b.rank = 1
 ORDER BY billed_bytes DESC, interface_id
@@ -87,4 +88,4 @@ def interface_endpoints(flows: Flows, *, book: PriceBook | str | None = None, re
         else ("Without an inventory endpoints are known only where the records say interface-type.",)
     )
     sql = bind(_ENDPOINTS.replace("$endpoints", "#rows#"), region=home).replace("#rows#", values)
-    return priced(flows.ask(sql, caveats=(*said, *told)), book)
+    return priced(ask(flows, sql, caveats=(*said, *told)), book)

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
+from flowkit.cost.asking import ask
 from flowkit.cost.egress import egress_sql
 from flowkit.cost.money import book_or_default, priced, region_of
 from flowkit.cost.natlegs import unlogged_gateways
+from flowkit.cost.regions import ranges_known
 from flowkit.engines import bind
 from flowkit.flows import Flows
 from flowkit.prices import PriceBook
@@ -20,13 +22,12 @@ __all__ = ["egress_caveats", "internet_egress", "internet_egress_by_workload"]
 def egress_caveats(flows: Flows) -> tuple[str, ...]:
     """What the numbers about egress rest on, for this log."""
     said = ["Estimated: the first 100 GB of a month are free for the whole organisation and are not taken off."]
-    ranges = flows.inventory is not None and bool(flows.inventory.aws_ranges)
-    if not ranges and flows.share("pkt_dst_aws_service") == 0:
+    if not ranges_known(flows) and flows.share("pkt_dst_aws_service") == 0:
         said.append(
-            "Nothing tells AWS's own services from other addresses, so what goes to them counts as Internet egress: "
-            "the estimate is an upper bound. Add aws_ranges to the inventory."
+            "Of AWS's own services only S3 is told from other addresses, in the regions whose ranges are bundled; what "
+            "goes to the others counts as Internet egress, an upper bound. Add aws_ranges to the inventory."
         )
-    elif not ranges:
+    elif not ranges_known(flows):
         said.append(
             "The records name AWS's services but not their region: services count as free, hosts as another region's. "
             "Add aws_ranges to the inventory."
@@ -65,21 +66,21 @@ def internet_egress(
     """
     book = book_or_default(book)
     home, said = region_of(flows, region)
-    answer = flows.ask("WITH " + egress_sql(flows, home) + _BY_PATH.rstrip(), caveats=(*egress_caveats(flows), *said))
+    answer = ask(flows, "WITH " + egress_sql(flows, home) + _BY_PATH.rstrip(), caveats=(*egress_caveats(flows), *said))
     return priced(answer, book, used_gb=used_gb)
 
 
 _BY_WORKLOAD = """
 , sent AS (
-  SELECT e.region, e.item, e.path, COALESCE(a.interface_id, CASE WHEN e.client IS NULL THEN e.observer END)
-      AS interface_id,
+  SELECT e.region, e.item, e.path,
+         COALESCE(a.interface_id, CASE WHEN e.client IS NULL THEN e.observer END) AS interface_id,
          CASE WHEN e.client IS NULL THEN COALESCE(i.name, i.instance_id, e.observer)
               ELSE COALESCE(a.name, a.instance_id, a.interface_id) END AS workload,
          COALESCE(e.client, i.own_address) AS address, e.peer, e.billed_bytes
   FROM egress e
   JOIN interfaces i ON i.observer = e.observer
-  LEFT JOIN (SELECT network, address, max(interface_id) AS interface_id, max(name) AS name, max(instance_id)
-      AS instance_id
+  LEFT JOIN (SELECT network, address, max(interface_id) AS interface_id, max(name) AS name,
+                    max(instance_id) AS instance_id
              FROM addresses GROUP BY network, address) a ON a.network = e.network AND a.address = e.client
   WHERE e.billed_bytes > 0
 ), summed AS (
@@ -88,8 +89,8 @@ _BY_WORKLOAD = """
   FROM sent GROUP BY workload, path, region, item
 ), placed AS (
   SELECT s.*, CASE WHEN workload IS NULL THEN 0 ELSE CAST(row_number() OVER (
-           ORDER BY CASE WHEN workload IS NULL THEN 1 ELSE 0 END, billed_bytes DESC, workload, path, region, item)
-               AS BIGINT) END AS place
+                ORDER BY CASE WHEN workload IS NULL THEN 1 ELSE 0 END, billed_bytes DESC, workload, path, region, item
+              ) AS BIGINT) END AS place
   FROM summed s
 )
 SELECT CASE WHEN place = 0 THEN $top_n + 2 ELSE place END AS place, COALESCE(workload, 'unattributed') AS workload,
@@ -107,7 +108,7 @@ ORDER BY place, workload, region, item, path
     sharper_with=("traffic_path", "pkt_dstaddr", "pkt_dst_aws_service", "flow_direction", "inventory"),
 )
 def internet_egress_by_workload(
-    flows: Flows, *, top_n: int = 20, book: PriceBook | str | None = None, region: str = ""
+    flows: Flows, *, top_n: int = 15, book: PriceBook | str | None = None, region: str = ""
 ) -> Answer:
     """Who sends what is charged as egress?
 
@@ -120,5 +121,5 @@ def internet_egress_by_workload(
     book = book_or_default(book)
     home, said = region_of(flows, region)
     sql = "WITH " + egress_sql(flows, home) + bind(_BY_WORKLOAD, top_n=top_n).rstrip()
-    answer = priced(flows.ask(sql, caveats=(*egress_caveats(flows), *said)), book)
+    answer = priced(ask(flows, sql, caveats=(*egress_caveats(flows), *said)), book)
     return replace(answer, _table=answer.table.drop(columns=["place"]))

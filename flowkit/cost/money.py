@@ -12,6 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from flowkit.cost.asking import ask
 from flowkit.errors import PriceError
 from flowkit.flows import Flows
 from flowkit.prices import PriceBook
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["book_or_default", "month_factor", "priced", "region_of", "usd_of"]
+
+_DAYS = "SELECT count(DISTINCT hour_s - hour_s % 86400) AS days FROM conversation_parts"
 
 MONTH_S = 730 * 3600
 """A month as AWS's calculators count it: 730 hours."""
@@ -41,9 +44,14 @@ def region_of(flows: Flows, region: str) -> tuple[str, tuple[str, ...]]:
 
 
 def month_factor(flows: Flows) -> Decimal:
-    """How often the period fits into a month of 730 hours. Under a day it says little about a month."""
+    """How often what was logged fits into a month of 730 hours.
+
+    Days of the period without any traffic in the logs do not count: nobody logged them. Under a day it says little
+    about a month.
+    """
     since, until = flows.period
-    return Decimal(MONTH_S) / max(until - since, 1)
+    days = int(ask(flows, _DAYS).table["days"].iloc[0] or 0)
+    return Decimal(MONTH_S) / max(min(until - since, days * 86_400), 1)
 
 
 def usd_of(
@@ -63,8 +71,8 @@ def priced(
 ) -> Answer:
     """The answer with `estimated_usd` and `price_status` beside `amount`, from the columns `item` and `region`.
 
-    Those two go last. A row without an item is free: it costs Decimal 0 and has no status. `used_gb` is how much of this month's tiers
-    is used up already, per item.
+    Those two go last. A row without an item is free: it costs Decimal 0 and has no status. `used_gb` is how much of
+    this month's tiers is used up already, per item.
     """
     frame: pd.DataFrame = answer.table.copy()
     position: dict[tuple[str, str], Decimal] = {}

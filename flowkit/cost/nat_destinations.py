@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flowkit.cost.asking import ask
 from flowkit.cost.money import book_or_default, priced, region_of
 from flowkit.cost.natlegs import nat_sql
 from flowkit.cost.regions import ranges_sql
@@ -20,8 +21,8 @@ DESTINATIONS = """
 , spoken AS (
   SELECT DISTINCT observer, peer FROM outer_legs WHERE direction = 'fwd'
 ), told AS (
-  SELECT observer, network, direction, client, peer, service, bytes, first_s, last_s FROM nat_legs
-      WHERE peer IS NOT NULL
+  SELECT observer, network, direction, client, peer, service, bytes, first_s, last_s
+  FROM nat_legs WHERE peer IS NOT NULL
   UNION ALL
   SELECT o.observer, o.network, o.direction, NULL, o.peer, o.service, o.bytes, o.first_s, o.last_s
   FROM outer_legs o LEFT JOIN spoken s ON s.observer = o.observer AND s.peer = o.peer
@@ -49,18 +50,18 @@ _BY_DESTINATION = """
   FROM nat_legs GROUP BY observer
 ), explained AS (
   SELECT observer, CAST(sum(out_bytes) AS BIGINT) AS out_bytes, CAST(sum(back_bytes) AS BIGINT) AS back_bytes
-      FROM summed GROUP BY observer
+  FROM summed GROUP BY observer
 ), ordered AS (
-  SELECT s.*, CAST(row_number() OVER (ORDER BY out_bytes + back_bytes DESC, observer, destination,
-      aws_region NULLS LAST) AS BIGINT) AS place
+  SELECT s.*, CAST(row_number() OVER (
+                ORDER BY out_bytes + back_bytes DESC, observer, destination, aws_region NULLS LAST
+              ) AS BIGINT) AS place
   FROM summed s
 ), shown AS (
-  SELECT place, observer, destination, aws_service, aws_region, out_bytes, back_bytes, peers FROM ordered
-      WHERE place <= $top_n
+  SELECT place, observer, destination, aws_service, aws_region, out_bytes, back_bytes, peers
+  FROM ordered WHERE place <= $top_n
   UNION ALL
-  SELECT $top_n + 1, observer, 'all others', NULL, NULL, CAST(sum(out_bytes) AS BIGINT), CAST(sum(back_bytes)
-      AS BIGINT),
-         CAST(sum(peers) AS BIGINT)
+  SELECT $top_n + 1, observer, 'all others', NULL, NULL, CAST(sum(out_bytes) AS BIGINT),
+         CAST(sum(back_bytes) AS BIGINT), CAST(sum(peers) AS BIGINT)
   FROM ordered WHERE place > $top_n GROUP BY observer
   UNION ALL
   SELECT $top_n + 2, c.observer, 'unattributed', NULL, NULL, c.out_bytes - COALESCE(e.out_bytes, 0),
@@ -69,7 +70,7 @@ _BY_DESTINATION = """
   WHERE c.out_bytes <> COALESCE(e.out_bytes, 0) OR c.back_bytes <> COALESCE(e.back_bytes, 0)
 )
 SELECT s.place, s.destination, s.aws_service, s.aws_region, n.observer AS nat_interface_id, n.name AS nat_name,
-    n.region,
+       n.region,
        CASE WHEN n.role = 'regional_nat_gateway' THEN 'regional_nat_gateway_bytes' ELSE 'nat_gateway_bytes' END AS item,
        s.out_bytes, s.back_bytes, s.out_bytes + s.back_bytes AS billed_bytes, s.peers
 FROM shown s JOIN nats n ON n.observer = s.observer
@@ -79,11 +80,11 @@ ORDER BY s.place, nat_interface_id
 
 @question(needs=("srcaddr", "dstaddr", "bytes"), sharper_with=("pkt_dstaddr", "pkt_dst_aws_service", "inventory"))
 def nat_by_destination(
-    flows: Flows, *, top_n: int = 20, book: PriceBook | str | None = None, region: str = ""
+    flows: Flows, *, top_n: int = 15, book: PriceBook | str | None = None, region: str = ""
 ) -> Answer:
     """Which AWS services and which other addresses are reached through the NAT gateways?
 
-    One row per AWS service and region (region by the published ranges of the inventory, else absent), and one per
+    One row per AWS service and region (region by the published ranges, else absent), and one per
     address that is no AWS service; the `top_n` largest, then `all others`. `unattributed` is what the gateway
     processed and no peer explains: 0 with `pkt-*`; without it, windows of the outer legs that the period cut, and
     packets that the gateway dropped. It can be negative then. The rows of a gateway add up to its row in
@@ -95,5 +96,5 @@ def nat_by_destination(
     home, said = region_of(flows, region)
     rows = bind(_BY_DESTINATION, top_n=top_n).rstrip()
     sql = f"WITH {nat_sql(flows, home)}, {ranges_sql(flows)}{DESTINATIONS.rstrip()}{rows}"
-    answer = priced(flows.ask(sql, caveats=said), book)
+    answer = priced(ask(flows, sql, caveats=said), book)
     return replace(answer, _table=answer.table.drop(columns=["place"]))

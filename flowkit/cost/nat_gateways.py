@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flowkit.cost.asking import ask
 from flowkit.cost.money import book_or_default, priced, region_of
 from flowkit.cost.natlegs import nat_sql, unlogged_gateways
 from flowkit.engines import bind
@@ -21,8 +22,8 @@ _GATEWAYS = """
 , inner_sums AS (
   SELECT observer, CAST(sum(CASE WHEN direction = 'fwd' THEN bytes ELSE 0 END) AS BIGINT) AS out_bytes,
          CAST(sum(CASE WHEN direction = 'rev' THEN bytes ELSE 0 END) AS BIGINT) AS back_bytes,
-         count(DISTINCT client) AS clients, CAST(sum(CASE WHEN by_packet THEN bytes ELSE 0 END) AS BIGINT)
-             AS packet_bytes
+         count(DISTINCT client) AS clients,
+         CAST(sum(CASE WHEN by_packet THEN bytes ELSE 0 END) AS BIGINT) AS packet_bytes
   FROM nat_legs GROUP BY observer
 ), outer_sums AS (
   SELECT observer, CAST(sum(CASE WHEN direction = 'fwd' THEN bytes ELSE 0 END) AS BIGINT) AS outer_out_bytes
@@ -32,8 +33,8 @@ SELECT n.observer AS interface_id, n.name, n.az_id, n.role, n.role_source, n.reg
        CASE WHEN n.role = 'regional_nat_gateway' THEN 'regional_nat_gateway_bytes' ELSE 'nat_gateway_bytes' END AS item,
        COALESCE(i.out_bytes, 0) AS out_bytes, COALESCE(i.back_bytes, 0) AS back_bytes,
        COALESCE(i.out_bytes, 0) + COALESCE(i.back_bytes, 0) AS billed_bytes,
-       CASE WHEN n.role = 'nat_gateway' THEN COALESCE(i.out_bytes, 0) - COALESCE(o.outer_out_bytes, 0) END
-           AS unforwarded_bytes,
+       CASE WHEN n.role = 'nat_gateway'
+            THEN COALESCE(i.out_bytes, 0) - COALESCE(o.outer_out_bytes, 0) END AS unforwarded_bytes,
        COALESCE(CAST(i.clients AS BIGINT), 0) AS clients,
        CASE WHEN n.role = 'regional_nat_gateway' THEN 'VPC addresses at the gateway'
             WHEN COALESCE(i.packet_bytes, 0) > 0 THEN 'packet addresses at the gateway'
@@ -62,7 +63,7 @@ def nat_gateways(flows: Flows, *, book: PriceBook | str | None = None, region: s
     book = book_or_default(book)
     home, said = region_of(flows, region)
     caveats = (*said, *unlogged_gateways(flows), *(() if flows.share("pkt_dstaddr") else (_WITHOUT_PACKETS,)))
-    return priced(flows.ask("WITH " + nat_sql(flows, home) + _GATEWAYS.rstrip(), caveats=caveats), book)
+    return priced(ask(flows, "WITH " + nat_sql(flows, home) + _GATEWAYS.rstrip(), caveats=caveats), book)
 
 
 _WORKLOADS = """
@@ -75,20 +76,20 @@ _WORKLOADS = """
    AND COALESCE(l.first_s, 0) >= a.valid_from_s AND COALESCE(l.first_s, 0) < a.valid_to_s
 ), summed AS (
   SELECT observer, workload, max(client) AS client, max(interface_id) AS interface_id, max(az_id) AS az_id,
-      max(subnet_id) AS subnet_id,
+         max(subnet_id) AS subnet_id,
          CAST(sum(CASE WHEN direction = 'fwd' THEN bytes ELSE 0 END) AS BIGINT) AS out_bytes,
-         CAST(sum(CASE WHEN direction = 'rev' THEN bytes ELSE 0 END) AS BIGINT) AS back_bytes, CAST(sum(bytes)
-             AS BIGINT) AS billed_bytes
+         CAST(sum(CASE WHEN direction = 'rev' THEN bytes ELSE 0 END) AS BIGINT) AS back_bytes,
+         CAST(sum(bytes) AS BIGINT) AS billed_bytes
   FROM owned GROUP BY observer, workload
 ), placed AS (
   SELECT s.*, CASE WHEN workload IS NULL THEN 0 ELSE CAST(row_number() OVER (
-           ORDER BY CASE WHEN workload IS NULL THEN 1 ELSE 0 END, billed_bytes DESC, observer, workload)
-               AS BIGINT) END AS place
+                ORDER BY CASE WHEN workload IS NULL THEN 1 ELSE 0 END, billed_bytes DESC, observer, workload
+              ) AS BIGINT) END AS place
   FROM summed s
 ), shown AS (
   SELECT CASE WHEN place = 0 THEN $top_n + 2 ELSE place END AS place, observer,
-         COALESCE(workload, 'unattributed') AS workload, client, interface_id, az_id, subnet_id, out_bytes,
-             back_bytes, billed_bytes
+         COALESCE(workload, 'unattributed') AS workload, client, interface_id, az_id, subnet_id,
+         out_bytes, back_bytes, billed_bytes
   FROM placed WHERE place <= $top_n
   UNION ALL
   SELECT $top_n + 1, observer, 'all others', NULL, NULL, NULL, NULL, CAST(sum(out_bytes) AS BIGINT),
@@ -105,7 +106,7 @@ ORDER BY s.place, nat_interface_id
 
 
 @question(needs=("srcaddr", "dstaddr", "bytes"), sharper_with=("pkt_srcaddr", "pkt_dstaddr", "inventory"))
-def nat_by_workload(flows: Flows, *, top_n: int = 20, book: PriceBook | str | None = None, region: str = "") -> Answer:
+def nat_by_workload(flows: Flows, *, top_n: int = 15, book: PriceBook | str | None = None, region: str = "") -> Answer:
     """Which workloads use the NAT gateways?
 
     One row per workload (name, else instance, else interface) and gateway, the `top_n` largest; then `all others`, and
@@ -117,5 +118,5 @@ def nat_by_workload(flows: Flows, *, top_n: int = 20, book: PriceBook | str | No
     home, said = region_of(flows, region)
     caveats = (*said, *(() if flows.share("pkt_dstaddr") else (_WITHOUT_PACKETS,)))
     sql = "WITH " + nat_sql(flows, home) + bind(_WORKLOADS, top_n=top_n).rstrip()
-    answer = priced(flows.ask(sql, caveats=caveats), book)
+    answer = priced(ask(flows, sql, caveats=caveats), book)
     return replace(answer, _table=answer.table.drop(columns=["place"]))

@@ -17,7 +17,7 @@ from flowkit.flows import Flows
 __all__ = ["nat_sql", "unlogged_gateways"]
 
 # `nat_legs`: direction 'fwd' (client to peer) or 'rev', client, peer (null where unknown), bytes. Grouped by what the
-# questions need, so that it is small. `started_s` picks the owner of a recycled address.
+# questions need, so that it is small. `first_s` picks the owner of a recycled address.
 _NAT = """
 nats AS (
   SELECT observer, network, az_id, name, role, role_source, COALESCE(region, $region) AS region, own_address
@@ -36,15 +36,15 @@ nats AS (
   WHERE COALESCE(f.action, 'ACCEPT') = 'ACCEPT'
   GROUP BY f.observer, f.network, n.role, f.direction, f.srcaddr, f.dstaddr, f.pkt_srcaddr, f.pkt_dstaddr,
            NULLIF(f.pkt_src_aws_service, ''), NULLIF(f.pkt_dst_aws_service, '')
+), scopes AS (
+  SELECT DISTINCT network, address, scope FROM addresses
 ), legs_placed AS (
   SELECT m.*, s.scope IN ('vpc', 'private') AS src_inside, d.scope IN ('vpc', 'private') AS dst_inside,
          os.address IS NOT NULL AS src_own, od.address IS NOT NULL AS dst_own,
          ps.address IS NOT NULL AS pkt_src_own, pd.address IS NOT NULL AS pkt_dst_own
   FROM moved m
-  LEFT JOIN (SELECT DISTINCT network, address, scope FROM addresses) s ON s.network = m.network
-      AND s.address = m.srcaddr
-  LEFT JOIN (SELECT DISTINCT network, address, scope FROM addresses) d ON d.network = m.network
-      AND d.address = m.dstaddr
+  LEFT JOIN scopes s ON s.network = m.network AND s.address = m.srcaddr
+  LEFT JOIN scopes d ON d.network = m.network AND d.address = m.dstaddr
   LEFT JOIN own os ON os.observer = m.observer AND os.address = m.srcaddr
   LEFT JOIN own od ON od.observer = m.observer AND od.address = m.dstaddr
   LEFT JOIN own ps ON ps.observer = m.observer AND ps.address = m.pkt_srcaddr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowkit.cost.asking import ask
 from flowkit.cost.money import book_or_default, priced, region_of
 from flowkit.engines import bind
 from flowkit.flows import Flows
@@ -34,19 +35,19 @@ def vpn_egress(flows: Flows, *, book: PriceBook | str | None = None, region: str
     book = book_or_default(book)
     home, said = region_of(flows, region)
     caveat = "Estimated at the price of a VPN connection; Direct Connect looks the same in the records and costs less."
-    return priced(flows.ask(bind(_VPN, region=home), caveats=(caveat, *said)), book)
+    return priced(ask(flows, bind(_VPN, region=home), caveats=(caveat, *said)), book)
 
 
 # Rule 21: at the attachment's own interface, what a workload sends into the gateway comes in (ingress) for somebody
 # else. Transit gateway records repeat the same bytes, so they count only for attachments whose interface is not logged.
 _TRANSIT = """
 WITH by_interface AS (
-  SELECT f.observer AS attachment, i.vpc_id, COALESCE(i.region, $region) AS region, CAST(sum(f.bytes) AS BIGINT)
-      AS billed_bytes
+  SELECT f.observer AS attachment, i.vpc_id, COALESCE(i.region, $region) AS region,
+         CAST(sum(f.bytes) AS BIGINT) AS billed_bytes
   FROM flows f JOIN interfaces i ON i.observer = f.observer
   WHERE i.role = 'transit_gateway' AND f.record_kind = 'interface' AND f.direction = 'ingress'
-    AND f.dstaddr = COALESCE(i.own_address, f.dstaddr) AND f.pkt_dstaddr <> f.dstaddr AND COALESCE(f.action,
-        'ACCEPT') = 'ACCEPT'
+    AND f.dstaddr = COALESCE(i.own_address, f.dstaddr) AND f.pkt_dstaddr <> f.dstaddr
+    AND COALESCE(f.action, 'ACCEPT') = 'ACCEPT'
   GROUP BY f.observer, i.vpc_id, COALESCE(i.region, $region)
 ), by_record AS (
   SELECT f.tgw_attachment_id AS attachment, f.tgw_src_vpc_id AS vpc_id, COALESCE(max(f.region), $region) AS region,
@@ -55,8 +56,8 @@ WITH by_interface AS (
   WHERE f.record_kind = 'transit_gateway' AND f.flow_direction = 'ingress'
   GROUP BY f.tgw_attachment_id, f.tgw_src_vpc_id
 )
-SELECT attachment, vpc_id, region, 'transit_gateway_bytes' AS item, billed_bytes, 'interface records'
-    AS attributed_by FROM by_interface
+SELECT attachment, vpc_id, region, 'transit_gateway_bytes' AS item, billed_bytes, 'interface records' AS attributed_by
+FROM by_interface
 UNION ALL
 SELECT r.attachment, r.vpc_id, r.region, 'transit_gateway_bytes', r.billed_bytes, 'transit gateway records'
 FROM by_record r LEFT JOIN (SELECT DISTINCT vpc_id FROM by_interface) i ON i.vpc_id = r.vpc_id
@@ -65,7 +66,7 @@ ORDER BY billed_bytes DESC, attachment, vpc_id NULLS LAST
 """
 
 
-@question(needs=("bytes",), sharper_with=("pkt_dstaddr", "tgw_attachment_id", "inventory"))
+@question(needs=("bytes",), sharper_with=("pkt_dstaddr", "inventory"))
 def transit_gateway_bytes(flows: Flows, *, book: PriceBook | str | None = None, region: str = "") -> Answer:
     """What is sent into transit gateways, and by which attachment?
 
@@ -77,4 +78,4 @@ def transit_gateway_bytes(flows: Flows, *, book: PriceBook | str | None = None, 
     """
     book = book_or_default(book)
     home, said = region_of(flows, region)
-    return priced(flows.ask(bind(_TRANSIT, region=home), caveats=said), book)
+    return priced(ask(flows, bind(_TRANSIT, region=home), caveats=said), book)

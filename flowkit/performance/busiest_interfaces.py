@@ -63,7 +63,8 @@ def busiest_interfaces(flows: Flows, *, bin_s: int = 0, top_n: int = 20) -> Answ
     the width of a bin in seconds; 0 is five minutes, or one window where windows are longer.
 
     Blind spots: bursts shorter than a bin; a NAT gateway or a load balancer carries the same payload in and out.
-    Source: nearest-rank percentile, ISO 2602 and NIST Handbook 2.6.2; AWS VPC User Guide, "Flow log records".
+    Source: Hyndman and Fan 1996, "Sample quantiles in statistical packages", definition 1; AWS VPC User Guide, "Flow
+    log records".
 
     >>> import flowkit as fk
     >>> answer = fk.performance.busiest_interfaces(fk.open("sample:", progress=False), top_n=3)

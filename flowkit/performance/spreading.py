@@ -52,11 +52,12 @@ _DIGITS = "(VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)) AS {name} (
 
 
 def bin_width_s(flows: Flows, bin_s: int = 0) -> int:
-    """The width of bins in seconds: `bin_s`, or what suits the period: at least one window, at most 300 bins."""
+    """How wide bins are, in seconds: `bin_s`, or at most 300 for the hours with traffic, none below a window."""
     if bin_s > 0:
         return bin_s
+    hours = flows.arrow("SELECT count(DISTINCT start_s - start_s % 3600) AS n FROM flows").column(0)[0].as_py()
     since_s, until_s = flows.period
-    wanted = max(flows.interval_s, (until_s - since_s) / MOST_BINS)
+    wanted = max(flows.interval_s, min(until_s - since_s, hours * 3600) / MOST_BINS)
     return next((width for width in WIDTHS_S if width >= wanted), int(-(-wanted // 86400)) * 86400)
 
 

@@ -6,7 +6,7 @@ import csv
 import functools
 from importlib import resources
 
-__all__ = ["address_classes", "known_services"]
+__all__ = ["address_classes", "known_services", "s3_ranges"]
 
 
 def _rows(name: str) -> list[dict[str, str]]:
@@ -28,3 +28,9 @@ def known_services() -> tuple[tuple[int, int, str, str], ...]:
 def address_classes() -> tuple[tuple[str, str], ...]:
     """(CIDR, scope) of addresses with a meaning of their own. Everything else is `public`."""
     return tuple((row["cidr"], row["scope"]) for row in _rows("address_classes.csv"))
+
+
+@functools.cache
+def s3_ranges() -> tuple[tuple[str, str, str], ...]:
+    """(CIDR, service, region) of S3 in the regions whose prices are bundled; nothing else is in it."""
+    return tuple((row["cidr"], row["service"], row["region"]) for row in _rows("s3_ranges.csv"))

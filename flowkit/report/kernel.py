@@ -73,8 +73,9 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill ships
 
     def create_kernel_manager(self) -> AsyncKernelManager:
         """The manager that the run was given."""
-        self.km = self.nb_man.make_kernel()
-        return self.km
+        manager: AsyncKernelManager = self.nb_man.make_kernel()
+        self.km = manager
+        return manager
 
     def start_new_kernel(self, **kwargs: Any) -> None:
         """Start it, and say its process id, so that it can be ended whatever happens here."""

@@ -18,20 +18,26 @@ __all__ = ["background_noise", "reject_storm"]
 _SQL = f"""
 WITH {ATTEMPTS}
 , probes AS (
-  SELECT COALESCE(a.dst_interface_id, '') AS interface_id, a.dstaddr, a.dst_name, a.dst_role, a.source, a.srcaddr, a.protocol, a.dstport,
+  SELECT COALESCE(a.dst_interface_id, '') AS interface_id, a.dstaddr, a.dst_name, a.dst_role, a.source, a.srcaddr,
+         a.protocol, a.dstport,
          a.rejected, a.start_s, a.end_s
   FROM attempts a
   WHERE NOT a.inside AND a.target_inside AND a.answered = 0
 ), busiest AS (
   SELECT interface_id, max(tried) AS tried FROM (
-    SELECT interface_id, source, count(DISTINCT protocol * 65536 + dstport) AS tried FROM probes GROUP BY interface_id, source
+    SELECT interface_id, source, count(DISTINCT protocol * 65536 + dstport) AS tried FROM probes GROUP BY interface_id,
+           source
   ) AS by_source GROUP BY interface_id
 )
-SELECT p.interface_id, min(p.dstaddr) AS dstaddr, max(p.dst_name) AS dst_name, max(p.dst_role) AS role, CAST(count(*) AS BIGINT) AS probes,
-       CAST(sum(CASE WHEN p.rejected THEN 1 ELSE 0 END) AS BIGINT) AS rejected, CAST(count(DISTINCT p.source) AS BIGINT) AS sources,
-       CAST(count(DISTINCT p.protocol * 65536 + p.dstport) AS BIGINT) AS ports, CAST(max(b.tried) AS BIGINT) AS most_ports_by_one_source,
-       
-       CAST(count(*) * 3600 AS DOUBLE) / max(CASE WHEN i.last_s > i.first_s THEN i.last_s - i.first_s END) AS probes_per_hour, min(p.start_s) AS first_s, max(p.end_s) AS last_s
+SELECT p.interface_id, min(p.dstaddr) AS dstaddr, max(p.dst_name) AS dst_name, max(p.dst_role) AS role,
+       CAST(count(*) AS BIGINT) AS probes,
+       CAST(sum(CASE WHEN p.rejected THEN 1 ELSE 0 END) AS BIGINT) AS rejected,
+       CAST(count(DISTINCT p.source) AS BIGINT) AS sources,
+       CAST(count(DISTINCT p.protocol * 65536 + p.dstport) AS BIGINT) AS ports,
+       CAST(max(b.tried) AS BIGINT) AS most_ports_by_one_source,
+
+       CAST(count(*) * 3600 AS DOUBLE) / max(CASE WHEN i.last_s > i.first_s
+       THEN i.last_s - i.first_s END) AS probes_per_hour, min(p.start_s) AS first_s, max(p.end_s) AS last_s
 FROM probes p
 JOIN busiest b ON b.interface_id = p.interface_id
 LEFT JOIN interfaces i ON i.observer = p.interface_id
@@ -41,7 +47,8 @@ LIMIT $top_n
 """
 
 _CAVEATS = (
-    "A NAT gateway has no security group: probes of it are ACCEPT and stay without an answer. They count as probes, not as rejected.",
+    "A NAT gateway has no security group: probes of it are ACCEPT and stay without an answer. They count as "
+    "probes, not as rejected.",
 )
 
 
@@ -56,8 +63,8 @@ def background_noise(flows: Flows, *, top_n: int = 50) -> Answer:
     Every public address gets such probes all day. They say that the rules work; what stands out from them is told by
     `port_scans`, what answers them by `exposed_services`.
 
-    Blind spots: probes that a network ACL or AWS drops before the interface. Source: Durumeric, Bailey, Halderman, "An Internet-Wide
-    View of Internet-Wide Scanning", USENIX Security 2014.
+    Blind spots: probes that a network ACL or AWS drops before the interface. Source: Durumeric, Bailey, Halderman, "An
+    Internet-Wide View of Internet-Wide Scanning", USENIX Security 2014.
 
     >>> import flowkit
     >>> flowkit.security.background_noise(flowkit.open("sample:")).table.columns[0]
@@ -78,7 +85,8 @@ def reject_storm(flows: Flows) -> list[Finding]:
         Finding(
             id=finding_id("reject_storm", {"of": "internet"}),
             rule="reject_storm",
-            title=f"Internet background noise: {count_of(probes, 'probe')} at {count_of(len(rows), 'interface')}, none answered",
+            title=f"Internet background noise: {count_of(probes, 'probe')} at {count_of(len(rows), 'interface')}, "
+            "none answered",
             severity="info",
             confidence=0.9,
             subject={"interface_id": named} if named else {"dstaddr": sorted({row["dstaddr"] for row in rows})},
@@ -86,10 +94,11 @@ def reject_storm(flows: Flows) -> list[Finding]:
             last_seen=iso(max(row["last_s"] for row in rows)),
             count=probes,
             explanation=(
-                f"Public addresses are probed all day by scanners that mean everybody. The busiest interface got {busiest['probes']:,} probes from "
+                "Public addresses are probed all day by scanners that mean everybody. The busiest interface got "
+                f"{busiest['probes']:,} probes from "
                 f"{count_of(busiest['sources'], 'source')}"
                 + (f", {busiest['probes_per_hour']:,.0f} an hour" if busiest["probes_per_hour"] else "")
-                + ". They were refused or met nobody."
+                + ". They were refused or met nobody. Scans that stand out are told on their own and count here too."
             ),
             could_also_be="A customer or partner whose address is missing in a security group, lost among the probes.",
             next_step="Nothing, unless somebody complains of a closed door. Fewer public addresses mean less of it.",

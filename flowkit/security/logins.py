@@ -1,4 +1,6 @@
-"""Conversations that may be attempts to log in: answered, short and small, at a port where something asks for a password."""
+"""Conversations that may be attempts to log in: answered, short and small, at a port where something asks for a
+password.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +44,8 @@ _PORTS = " UNION ALL ".join(
     f"SELECT {port} AS port, '{family}' AS family, {most} AS most_bytes" for port, (family, most) in LOGIN_PORTS.items()
 )
 
-# Four packets there and three back are the least that carries a question and an answer: a probe of an open port has fewer.
-# `nth` counts short ones by time, `place` by size, for quartiles.
+# Four packets there and three back are the least that carries a question and an answer: a probe of an open port has
+# fewer. `nth` counts short ones by time, `place` by size, for quartiles.
 LOGINS = f"""
 login_ports AS ({_PORTS}), logins AS (
   SELECT a.*, p.family, a.fwd_bytes + a.rev_bytes AS size_bytes,

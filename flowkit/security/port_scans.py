@@ -18,8 +18,8 @@ __all__ = ["port_scan", "port_scans"]
 
 _PAIR = "source, dst_id, protocol"
 
-# A port counts once per pair of hosts, answered or not in the whole period. `fresh` counts first contacts within an hour, in
-# hours that begin on the hour and on the half hour, so that no half hour is cut in two.
+# A port counts once per pair of hosts, answered or not in the whole period. `fresh` counts first contacts within an
+# hour, in hours that begin on the hour and on the half hour, so that no half hour is cut in two.
 _SQL = f"""
 WITH {ATTEMPTS}
 , contacts AS (
@@ -35,29 +35,36 @@ WITH {ATTEMPTS}
   SELECT c.* FROM contacts c JOIN many m ON m.source = c.source AND m.dst_id = c.dst_id AND m.protocol = c.protocol
 ), fresh AS (
   SELECT {_PAIR}, max(ports) AS ports FROM (
-    SELECT {_PAIR}, first_s - first_s % 3600 AS hour_s, count(*) AS ports FROM candidates GROUP BY {_PAIR}, first_s - first_s % 3600
+    SELECT {_PAIR}, first_s - first_s % 3600 AS hour_s, count(*) AS ports FROM candidates GROUP BY {_PAIR},
+           first_s - first_s % 3600
     UNION ALL
-    SELECT {_PAIR}, first_s - (first_s + 1800) % 3600, count(*) FROM candidates GROUP BY {_PAIR}, first_s - (first_s + 1800) % 3600
+    SELECT {_PAIR}, first_s - (first_s + 1800) % 3600, count(*) FROM candidates GROUP BY {_PAIR},
+           first_s - (first_s + 1800) % 3600
   ) AS hours GROUP BY {_PAIR}
 ), {walk("candidates", _PAIR, "dstport").strip()}
 , pairs AS (
-  SELECT c.source, c.dst_id, c.protocol, min(srcaddr) AS srcaddr, max(src_name) AS src_name, max(src_role) AS src_role, min(dstaddr) AS dstaddr,
+  SELECT c.source, c.dst_id, c.protocol, min(srcaddr) AS srcaddr, max(src_name) AS src_name, max(src_role) AS src_role,
+         min(dstaddr) AS dstaddr,
          max(dst_name) AS dst_name, max(dst_role) AS dst_role, max(inside) AS inside, CAST(count(*) AS BIGINT) AS ports,
          CAST(sum(answered) AS BIGINT) AS answered_ports,
-         CAST(sum(CASE WHEN answered = 1 AND (s.kind IS NULL OR s.kind <> 'web') THEN 1 ELSE 0 END) AS BIGINT) AS opened_ports,
+         CAST(sum(CASE WHEN answered = 1 AND (s.kind IS NULL OR s.kind <> 'web') THEN 1
+         ELSE 0 END) AS BIGINT) AS opened_ports,
          CAST(sum(CASE WHEN answered = 0 AND dstport < 1024 THEN 1 ELSE 0 END) AS BIGINT) AS low_ports,
          CAST(count(DISTINCT c.srcport) AS BIGINT) AS source_ports, max(shown) AS shown,
-         CAST(sum(attempts) AS BIGINT) AS attempts, min(first_s) AS first_s, max(CASE WHEN answered = 0 THEN last_s END) AS last_s
+         CAST(sum(attempts) AS BIGINT) AS attempts, min(first_s) AS first_s,
+         max(CASE WHEN answered = 0 THEN last_s END) AS last_s
   FROM candidates c
   LEFT JOIN service_ports s ON s.port = c.dstport AND s.protocol = c.protocol
   GROUP BY source, dst_id, c.protocol
 )
 SELECT CASE
          WHEN w.walk < $min_ports THEN 'mostly answered'
-         WHEN NOT p.inside AND (COALESCE(p.dst_role, '') IN ('nat_gateway', 'regional_nat_gateway') OR (f.ports < $outside_ports
+         WHEN NOT p.inside AND (COALESCE(p.dst_role, '') IN ('nat_gateway', 'regional_nat_gateway')
+           OR (f.ports < $outside_ports
            AND (f.ports < $outside_open_ports OR p.opened_ports = 0))) THEN 'background'
          WHEN p.protocol = 17 AND p.low_ports < $min_ports THEN 'unclear'
-         WHEN p.protocol = 6 AND p.shown = 0 AND p.source_ports * 4 < p.ports AND p.low_ports < $min_low_ports THEN 'unclear'
+         WHEN p.protocol = 6 AND p.shown = 0 AND p.source_ports * 4 < p.ports AND p.low_ports < $min_low_ports
+           THEN 'unclear'
          ELSE 'scan' END AS reading,
        p.srcaddr, p.src_name, p.inside, p.dstaddr, p.dst_name, p.protocol, p.ports, p.answered_ports, p.attempts,
        CAST(f.ports AS BIGINT) AS most_ports_in_an_hour, w.walk, p.first_s, p.last_s$keys
@@ -72,7 +79,8 @@ LIMIT $top_n
 _KEYS = ", p.source, p.dst_id"
 
 _CAVEATS = (
-    "A port counts once per pair of hosts. Slow scans from the internet cannot be told from its background noise, and are counted there.",
+    "A port counts once per pair of hosts. Slow scans from the internet cannot be told from its background noise, "
+    "and are counted there.",
 )
 
 
@@ -88,24 +96,25 @@ def port_scans(
 ) -> Answer:
     """Who tried many ports of one host, most of them in vain?
 
-    Rows per source and target with at least `min_ports` ports refused, `reading` first: `scan`; `background` (from the internet, at
-    the pace of its noise, or at a NAT gateway, where nothing listens); `mostly answered`; `unclear` (could be answers to a
-    client, see below). `walk` is how far the sequential test went: each port refused at first contact is a step up, each
-    answered one a step down. 15 steps stand for a likelihood ratio of 4**15, one false alarm in a thousand million
-    comparisons if four of five honest first contacts succeed; Zeek's scan policy also draws the line at 15 ports.
+    Rows per source and target with at least `min_ports` ports refused, `reading` first: `scan`; `background` (from the
+    internet, at the pace of its noise, or at a NAT gateway, where nothing listens); `mostly answered`; `unclear` (could
+    be answers to a client, see below). `walk` is how far the sequential test went: each port refused at first contact
+    is a step up, each answered one a step down. 15 steps stand for a likelihood ratio of 4**15, one false alarm in a
+    thousand million comparisons if four of five honest first contacts succeed; Zeek's scan policy also draws the line
+    at 15 ports.
 
-    Inside, no honest host meets 15 closed ports on one other, however slowly, so time does not matter. Outside it does: on
-    genuine records of a small cluster the busiest internet source tried 218 TCP ports of one public address in ten minutes,
-    and hardly one tries more, since mass scanners spread over the address space (Durumeric, Bailey, Halderman, "An
-    Internet-Wide View of Internet-Wide Scanning", USENIX Security 2014). So from there a scan needs `outside_ports` new ports
-    within an hour, or `outside_open_ports` and an answer from a port that is no web service.
+    Inside, no honest host meets 15 closed ports on one other, however slowly, so time does not matter. Outside it does:
+    on genuine records of a small cluster the busiest internet source tried 218 TCP ports of one public address in ten
+    minutes, and hardly one tries more, since mass scanners spread over the address space (Durumeric, Bailey, Halderman,
+    "An Internet-Wide View of Internet-Wide Scanning", USENIX Security 2014). So from there a scan needs `outside_ports`
+    new ports within an hour, or `outside_open_ports` and an answer from a port that is no web service.
 
-    Without SYN evidence, one source port and no more than `min_low_ports` refused ports below 1024 may be a server's answers to
-    a client: operating systems and NAT gateways hand out 1024 and above. Over UDP only ports below 1024 count, since voice,
-    games and peer-to-peer use any other.
+    Without SYN evidence, one source port and no more than `min_low_ports` refused ports below 1024 may be a server's
+    answers to a client: operating systems and NAT gateways hand out 1024 and above. Over UDP only ports below 1024
+    count, since voice, games and peer-to-peer use any other.
 
-    Blind spots: a scan split over many sources; ports inside one interface's pod network. Source: Jung et al., "Fast Portscan
-    Detection Using Sequential Hypothesis Testing", IEEE S&P 2004; Zeek `policy/misc/scan.zeek`.
+    Blind spots: a scan split over many sources; ports inside one interface's pod network. Source: Jung et al., "Fast
+    Portscan Detection Using Sequential Hypothesis Testing", IEEE S&P 2004; Zeek `policy/misc/scan.zeek`.
 
     >>> import flowkit
     >>> flowkit.security.port_scans(flowkit.open("sample:")).table.columns[0]
@@ -120,20 +129,26 @@ def port_scans(
 
 _EVIDENCE = f"""
 WITH {ATTEMPTS}
-SELECT min(srcaddr) AS srcaddr, min(dstaddr) AS dstaddr, dstport, protocol, max(answered) = 1 AS answered, count(*) AS attempts,
-       CAST(sum(CASE WHEN rejected THEN 1 ELSE 0 END) AS BIGINT) AS rejected, min(start_s) AS first_s, max(end_s) AS last_s
+SELECT min(srcaddr) AS srcaddr, min(dstaddr) AS dstaddr, dstport, protocol, max(answered) = 1 AS answered,
+       count(*) AS attempts,
+       CAST(sum(CASE WHEN rejected THEN 1 ELSE 0 END) AS BIGINT) AS rejected, min(start_s) AS first_s,
+       max(end_s) AS last_s
 FROM attempts WHERE source IN $sources AND dst_id = $dst_id AND protocol = $protocol
 GROUP BY dstport, protocol ORDER BY max(answered) DESC, min(start_s), dstport LIMIT 20
 """
 
 _SOURCES = f"""
 WITH {ATTEMPTS}
-SELECT DISTINCT srcaddr FROM attempts WHERE source IN $sources AND dst_id = $dst_id AND protocol = $protocol ORDER BY srcaddr
+SELECT DISTINCT srcaddr FROM attempts WHERE source IN $sources AND dst_id = $dst_id AND protocol = $protocol
+       ORDER BY srcaddr
 """
 
 
-def port_scan(flows: Flows, *, min_ports: int = 15, outside_ports: int = 300, outside_open_ports: int = 100) -> list[Finding]:
-    """Findings of `port_scans`: a scan from inside is high, from the internet medium; `unclear` ones from inside are low.
+def port_scan(
+    flows: Flows, *, min_ports: int = 15, outside_ports: int = 300, outside_open_ports: int = 100
+) -> list[Finding]:
+    """Findings of `port_scans`: a scan from inside is high, from the internet medium; `unclear` ones from inside are
+    low.
 
     Three or more internet sources at one target within the same hours are one finding.
     """
@@ -175,11 +190,17 @@ def _finding(flows: Flows, group: Sequence[Mapping[str, Any]]) -> Finding:
     named = {"sources": [one["source"] for one in group], **target}
     addresses = flows.arrow(bind(_SOURCES, **named)).column("srcaddr").to_pylist()
     inside = bool(row["inside"])
-    who = host(row["srcaddr"], row["src_name"]) if len(addresses) == 1 else count_of(len(addresses), "address", "addresses")
+    who = (
+        host(row["srcaddr"], row["src_name"])
+        if len(addresses) == 1
+        else count_of(len(addresses), "address", "addresses")
+    )
     whom = host(row["dstaddr"], row["dst_name"])
     first_s, last_s = min(one["first_s"] for one in group), max(one["last_s"] for one in group)
     ports, opened = max(one["ports"] for one in group), max(one["answered_ports"] for one in group)
-    found = f"{count_of(opened, 'port')} answered" if opened else "none answered"
+    found = f"{count_of(opened, 'port')} answered, the others were refused or silent."
+    if not opened:
+        found = "All were refused or silent."
     origin = (
         "The source is one of your own hosts or networks, so either somebody tests it or it is no longer only yours."
         if inside
@@ -195,15 +216,14 @@ def _finding(flows: Flows, group: Sequence[Mapping[str, Any]]) -> Finding:
         first_seen=iso(first_s),
         last_seen=iso(last_s),
         count=ports,
-        explanation=(
-            f"{who} tried {count_of(ports, 'port')} of {whom} in {_span(last_s - first_s)}; {found}, the others were refused or silent. "
-            f"{origin}"
-        ),
-        could_also_be="A vulnerability scanner or an inventory tool that you run yourselves; a test that somebody ordered.",
+        explanation=(f"{who} tried {count_of(ports, 'port')} of {whom} in {_span(last_s - first_s)}. {found} {origin}"),
+        could_also_be="A vulnerability scanner or an inventory tool that you run yourselves; a test that somebody "
+        "ordered.",
         next_step=(
-            f"Ask who owns the source: {look_up(addresses[0] if inside else row['dstaddr'])}. "
-            + ("Look at what runs there, and " if inside else "Check that the ports which answered are meant to be public, and ")
-            + "see what else it did in this period."
+            f"See what runs on the source and what else it did in this period. Whose it is: {look_up(addresses[0])}"
+            if inside
+            else "Check that the ports which answered are meant to be public, and see what else the source did. The "
+            f"target: {look_up(row['dstaddr'])}"
         ),
         evidence=rows_of(flows.sql(bind(_EVIDENCE, **named))),
         attack=("T1046",) if inside else ("T1595.001", "T1046"),
@@ -224,11 +244,12 @@ def _unclear(flows: Flows, row: Mapping[str, Any]) -> Finding:
         last_seen=iso(row["last_s"]),
         count=row["ports"],
         explanation=(
-            "Many ports of one host were refused or silent, but they may be answers to that host: hardly one of the ports lies "
-            "below 1024, and this log does not tell who began."
+            "Many ports of one host were refused or silent, but they may be answers to that host: hardly one of "
+            "the ports lies below 1024, and this log does not tell who began."
         ),
         could_also_be="A server's answers to a client, of which this log has one direction only.",
-        next_step="Add the field tcp-flags to the log format: it tells who began. " + look_up(row["srcaddr"]),
+        next_step="Add the field tcp-flags to the log format: it tells who began. The source: "
+        + look_up(row["srcaddr"]),
         evidence=rows_of(flows.sql(bind(_EVIDENCE, **named))),
         attack=("T1046",),
     )

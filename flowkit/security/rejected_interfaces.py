@@ -16,8 +16,10 @@ __all__ = ["rejected_interfaces"]
 _SQL = """
 SELECT f.observer AS interface_id, max(i.name) AS name, max(i.role) AS role, max(i.own_address) AS address,
        CAST(sum(CASE WHEN f.action = 'REJECT' AND NOT f.late THEN 1 ELSE 0 END) AS BIGINT) AS rejected,
-       CAST(sum(CASE WHEN f.action = 'REJECT' AND NOT f.late AND f.direction = 'ingress' THEN 1 ELSE 0 END) AS BIGINT) AS rejected_ingress,
-       CAST(sum(CASE WHEN f.action = 'REJECT' AND NOT f.late AND f.direction = 'egress' THEN 1 ELSE 0 END) AS BIGINT) AS rejected_egress,
+       CAST(sum(CASE WHEN f.action = 'REJECT' AND NOT f.late AND f.direction = 'ingress' THEN 1
+       ELSE 0 END) AS BIGINT) AS rejected_ingress,
+       CAST(sum(CASE WHEN f.action = 'REJECT' AND NOT f.late AND f.direction = 'egress' THEN 1
+       ELSE 0 END) AS BIGINT) AS rejected_egress,
        CAST(sum(CASE WHEN f.late THEN 1 ELSE 0 END) AS BIGINT) AS late, CAST(count(*) AS BIGINT) AS records,
        CAST(sum(CASE WHEN f.action = 'REJECT' AND NOT f.late THEN 1 ELSE 0 END) AS DOUBLE) / count(*) AS rejected_share
 FROM flows f
@@ -35,11 +37,11 @@ def rejected_interfaces(flows: Flows, *, top_n: int = 20) -> Answer:
     """Which interfaces rejected most?
 
     Rows per interface, in records (not conversations, since each interface gives its own verdict): `rejected`, of those
-    `rejected_ingress` and `rejected_egress`, `late` ones beside them (packets after the end of their connection, which no rule
-    refused), all its `records`, and `rejected_share` of them.
+    `rejected_ingress` and `rejected_egress`, `late` ones beside them (packets after the end of their connection, which
+    no rule refused), all its `records`, and `rejected_share` of them.
 
-    Blind spots: whether a security group or a network ACL refused; where the interface's own address is unknown the direction is.
-    Source: AWS, "Flow log records" (action, flow-direction).
+    Blind spots: whether a security group or a network ACL refused; where the interface's own address is unknown the
+    direction is. Source: AWS, "Flow log records" (action, flow-direction).
 
     >>> import flowkit
     >>> flowkit.security.rejected_interfaces(flowkit.open("sample:"), top_n=3).table.shape[0]

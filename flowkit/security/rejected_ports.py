@@ -32,12 +32,13 @@ LIMIT $top_n
 def rejected_ports(flows: Flows, *, top_n: int = 20) -> Answer:
     """Which ports was rejected traffic for?
 
-    Rows per protocol and port of the responding side: `rejected` conversations, split into `inbound` (from the internet),
-    `internal` and `outbound`, with the number of `sources` and `targets`. ICMP has no ports and stands as port 0.
-    Many sources on one port inbound is the internet's noise; few sources on one port internally is a missing rule.
+    Rows per protocol and port of the responding side: `rejected` conversations, split into `inbound` (from the
+    internet), `internal` and `outbound`, with the number of `sources` and `targets`. ICMP has no ports and stands as
+    port 0. Many sources on one port inbound is the internet's noise; few sources on one port internally is a missing
+    rule.
 
-    Blind spots: without TCP flags the responding side is told from known ports and from who is spoken to most. Source: AWS,
-    "Flow log records" (action).
+    Blind spots: without TCP flags the responding side is told from known ports and from who is spoken to most. Source:
+    AWS, "Flow log records" (action).
 
     >>> import flowkit
     >>> flowkit.security.rejected_ports(flowkit.open("sample:"), top_n=3).table.shape[0]

@@ -30,9 +30,9 @@ LIMIT $top_n
 def rejected_sources(flows: Flows, *, top_n: int = 20, path: str = "") -> Answer:
     """Whose traffic was rejected most?
 
-    Rows per source: `rejected` conversations (each once, though two interfaces may have logged it), their `packets`, the
-    `targets` and `ports` tried, `rejected_share` of all rejected conversations. `path` narrows to `internal`, `inbound` or
-    `outbound`. Packets that came after their connection had ended are not rejections and are left out.
+    Rows per source: `rejected` conversations (each once, though two interfaces may have logged it), their `packets`,
+    the `targets` and `ports` tried, `rejected_share` of all rejected conversations. `path` narrows to `internal`,
+    `inbound` or `outbound`. Packets that came after their connection had ended are not rejections and are left out.
 
     Blind spots: a REJECT does not say whether a security group or a network ACL refused; who began is a guess where the
     log has no TCP flags. Source: AWS, "Flow log records" (action).

@@ -19,15 +19,18 @@ _SQL = """
 WITH returns AS (
   SELECT c.*, CASE WHEN c.rev_dst_action = 'REJECT' AND c.fwd_dst_action = 'ACCEPT' THEN 'outbound at the responder'
                    ELSE 'inbound at the initiator' END AS refused_at,
-         CASE WHEN c.rev_dst_action = 'REJECT' AND c.fwd_dst_action = 'ACCEPT' THEN c.dst_interface_id ELSE c.src_interface_id END AS interface_id,
-         CASE WHEN c.rev_dst_action = 'REJECT' AND c.fwd_dst_action = 'ACCEPT' THEN c.dst_subnet_id ELSE c.src_subnet_id END AS subnet_id
+         CASE WHEN c.rev_dst_action = 'REJECT' AND c.fwd_dst_action = 'ACCEPT' THEN c.dst_interface_id
+           ELSE c.src_interface_id END AS interface_id,
+         CASE WHEN c.rev_dst_action = 'REJECT' AND c.fwd_dst_action = 'ACCEPT' THEN c.dst_subnet_id
+           ELSE c.src_subnet_id END AS subnet_id
   FROM conversations c
   WHERE c.in_period AND c.leg = '' AND c.state = 'return_rejected' AND c.initiator_by <> 'unknown'
 ), healthy AS (
   SELECT src_id, dst_id, protocol, dstport, CAST(count(*) AS BIGINT) AS answered FROM conversations
   WHERE in_period AND leg = '' AND state = 'answered' GROUP BY src_id, dst_id, protocol, dstport
 )
-SELECT r.refused_at, r.interface_id, r.subnet_id, r.srcaddr, max(r.src_name) AS src_name, r.dstaddr, max(r.dst_name) AS dst_name, r.protocol,
+SELECT r.refused_at, r.interface_id, r.subnet_id, r.srcaddr, max(r.src_name) AS src_name, r.dstaddr,
+       max(r.dst_name) AS dst_name, r.protocol,
        r.dstport, CAST(count(*) AS BIGINT) AS conversations, COALESCE(max(h.answered), 0) AS answered,
        CAST(sum(r.rev_packets) AS BIGINT) AS rev_packets, min(r.start_s) AS first_s, max(r.end_s) AS last_s
 FROM returns r
@@ -38,12 +41,15 @@ LIMIT $top_n
 """
 
 _CAVEATS = (
-    "A security group remembers connections and never refuses a reply; a network ACL does not remember. That is the evidence, the rule itself is not in the log.",
+    "A security group remembers connections and never refuses a reply; a network ACL does not remember. That is "
+    "the evidence, the rule itself is not in the log.",
     "Packets that came after their connection had ended (late REJECTs) are left out.",
 )
 
 
-@question(needs=("action", "srcport", "dstport"), sharper_with=("tcp_flags", "subnet_id", "flow_direction", "inventory"))
+@question(
+    needs=("action", "srcport", "dstport"), sharper_with=("tcp_flags", "subnet_id", "flow_direction", "inventory")
+)
 def returns_rejected(flows: Flows, *, top_n: int = 50) -> Answer:
     """Where were replies refused although the question had been accepted?
 
@@ -51,8 +57,8 @@ def returns_rejected(flows: Flows, *, top_n: int = 50) -> Answer:
     `conversations` lost so, `answered` ones of the same pair and service in the period, `rev_packets` refused.
 
     Blind spots: within one subnet no network ACL acts, and such pairs are left out; where subnets are not known that
-    cannot be checked. UDP services that nobody answers any more look alike. Source: AWS, "Flow log records: security group
-    and network ACL rules" (an ACCEPT for the request and a REJECT for the response).
+    cannot be checked. UDP services that nobody answers any more look alike. Source: AWS, "Flow log records: security
+    group and network ACL rules" (an ACCEPT for the request and a REJECT for the response).
 
     >>> import flowkit
     >>> flowkit.security.returns_rejected(flowkit.open("sample:")).table.columns[0]
@@ -97,8 +103,12 @@ def _finding(members: Sequence[Mapping[str, Any]], min_returns: int) -> Finding:
     if row["interface_id"]:
         subject["interface_id"] = row["interface_id"]
     grave = lost >= min_returns and lost >= 3 * got
-    where = row["subnet_id"] or "the subnet of that interface"
-    inputs = {"interface_id": row["interface_id"], "dstport": row["dstport"], "protocol": row["protocol"], "end": _fixed_end(row)}
+    inputs = {
+        "interface_id": row["interface_id"],
+        "dstport": row["dstport"],
+        "protocol": row["protocol"],
+        "end": _fixed_end(row),
+    }
     return Finding(
         id=finding_id("return_rejected", inputs),
         rule="return_rejected",
@@ -110,15 +120,26 @@ def _finding(members: Sequence[Mapping[str, Any]], min_returns: int) -> Finding:
         last_seen=iso(max(one["last_s"] for one in members)),
         count=lost,
         explanation=(
-            f"{count_of(lost, 'conversation')} to {what} of {whom} went in and the replies were refused {row['refused_at']}'s interface"
+            f"{count_of(lost, 'conversation')} to {what} of {whom} went in and the replies were refused "
+            f"{row['refused_at']}'s interface"
             + (f", while {got:,} others got through. " if got else ". ")
-            + "A security group lets replies pass, so a network ACL must refuse them, most often because it forgets the ephemeral ports."
+            + "A security group lets replies pass, so a network ACL must refuse them, most often because it "
+            "forgets the ephemeral ports."
         ),
         could_also_be="Replies that came after the connection was forgotten, where the log has no TCP flags to tell.",
         next_step=(
-            f"Read the {row['refused_at'].split(' ')[0]} rules of the network ACL: aws ec2 describe-network-acls --filters "
-            f"Name=association.subnet-id,Values={where}. They must allow ports 1024 to 65535 to and from the other side."
+            f"Let the {row['refused_at'].split(' ')[0]} rules of the network ACL allow ports 1024 to 65535 of the "
+            f"other side. The rules: {_look_up_rules(row)}"
         ),
         evidence=[dict(one) for one in members[:20]],
         attack=(),
     )
+
+
+def _look_up_rules(row: Mapping[str, Any]) -> str:
+    """The AWS CLI call that shows the network ACL, or the subnet that leads to it."""
+    if row["subnet_id"]:
+        return f"aws ec2 describe-network-acls --filters Name=association.subnet-id,Values={row['subnet_id']}"
+    if row["interface_id"]:
+        return f"aws ec2 describe-network-interfaces --network-interface-ids {row['interface_id']}"
+    return "aws ec2 describe-network-acls"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowkit.reference import known_services
@@ -10,7 +10,17 @@ from flowkit.reference import known_services
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MOST_LISTED", "count_of", "host", "look_up", "one_or_list", "protocol_name", "rows_of", "service"]
+__all__ = [
+    "MOST_LISTED",
+    "count_of",
+    "host",
+    "look_up",
+    "one_or_list",
+    "protocol_name",
+    "rows_of",
+    "sentence",
+    "service",
+]
 
 #: How many addresses a subject lists at most. A subject that stands for more says so in its explanation.
 MOST_LISTED = 1000
@@ -21,7 +31,10 @@ _SERVICES = {(port, protocol): name for port, protocol, name, _ in known_service
 def rows_of(frame: pd.DataFrame, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The rows of a table as plain Python values, absent ones as None."""
     names = list(columns) or [str(column) for column in frame.columns]
-    return [{name: _plain(value) for name, value in zip(names, row, strict=True)} for row in frame[names].itertuples(index=False)]
+    return [
+        {name: _plain(value) for name, value in zip(names, row, strict=True)}
+        for row in frame[names].itertuples(index=False)
+    ]
 
 
 def _plain(value: Any) -> Any:
@@ -40,6 +53,11 @@ def service(port: int, protocol: int) -> str:
     known = _SERVICES.get((port, protocol))
     kind = "UDP port" if protocol == 17 else "port"
     return f"{kind} {port} ({known})" if known else f"{kind} {port}"
+
+
+def sentence(text: str) -> str:
+    """Text as the beginning of a sentence; only its first letter changes."""
+    return text[:1].upper() + text[1:]
 
 
 def protocol_name(protocol: int) -> str:
@@ -62,8 +80,3 @@ def look_up(address: str) -> str:
     """The AWS CLI call that says whose address it is."""
     name = "ipv6-addresses.ipv6-address" if ":" in address else "addresses.private-ip-address"
     return f"aws ec2 describe-network-interfaces --filters Name={name},Values={address}"
-
-
-def first(row: Mapping[str, Any], *names: str) -> Any:
-    """The first of the named values that is there."""
-    return next((row[name] for name in names if row.get(name) is not None), None)

@@ -128,4 +128,4 @@ def _foot(row: Mapping[str, Any]) -> str:
     if row.get("attack"):
         parts.append(escape("ATT&CK " + ", ".join(str(technique) for technique in row["attack"])))
     parts.append(f'id <a href="#{anchor(str(row["id"]))}"><code>{escape(row["id"])}</code></a>')
-    return f'<p class="fk-foot">{" · ".join(part for part in parts if part)}</p>'
+    return f'<p class="fk-foot">{" · ".join(f"<span>{part}</span>" for part in parts if part)}</p>'

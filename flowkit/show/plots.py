@@ -50,7 +50,7 @@ def bars(
     groups = sorted({str(value) for value in rows[split]}) if split else []
     colours = [house.colour(str(value), groups.index(str(value))) for value in rows[split]] if split else None
     figure, axes = house.new(46 + 26 * len(rows) + (22 if split else 0))
-    axes.barh(range(len(rows)), values, color=colours or house.PALETTE[0], height=0.66)
+    axes.barh(range(len(rows)), values, color=colours or house.colour(y), height=0.66)
     axes.set_yticks(range(len(rows)), [short(label) for label in labels], color=house.INK)
     axes.invert_yaxis()
     axes.set_xticks([])
@@ -116,7 +116,7 @@ def heatmap(answer: Answer, x: str, y: str, value: str, *, caption: str = "", li
     figure, axes = house.new(90 + max(24, min(34, 900 // len(names))) * len(names))
     cells = grid.fillna(0.0).to_numpy(dtype=float)
     top = float(cells.max()) or 1.0
-    mesh = axes.pcolormesh(_shades(cells / top), edgecolors="none", rasterized=cells.size > 1500)
+    mesh = axes.pcolormesh(_shades(cells / top, house.colour(value)), edgecolors="none", rasterized=cells.size > 1500)
     mesh.set_snap(True)
     axes.invert_yaxis()
     axes.grid(visible=False)
@@ -152,7 +152,7 @@ def histogram(answer: Answer, x: str, weight: str, *, caption: str = "", log: bo
     figure, axes = house.new(250)
     values = [float(value) for value in rows[weight]]
     at, width = _buckets([float(value) for value in rows[x]])
-    axes.bar(at, values, width=0.9 * width, color=house.PALETTE[0])
+    axes.bar(at, values, width=0.9 * width, color=house.colour(weight))
     step = max(1, -(-len(rows) // 12))
     if at == list(range(len(rows))):
         axes.set_xticks(at[::step], [_bucket(x, value) for value in rows[x]][::step])
@@ -230,13 +230,13 @@ def _peak(name: str, points: Points, x: str, measure: str, named: bool) -> str:
     return f"{name + ': h' if named else 'H'}ighest {shown(measure, top)} at {at}, {len(points[0])} points."
 
 
-def _shades(shares: Any) -> Any:
+def _shades(shares: Any, hue: str) -> Any:
     """One hue whose opacity grows with the share, so that the page's own ground shows through."""
     import numpy as np
     from matplotlib.colors import to_rgb
 
     cells = np.empty((*shares.shape, 4))
-    cells[..., :3] = to_rgb(house.PALETTE[0])
+    cells[..., :3] = to_rgb(hue)
     cells[..., 3] = np.where(shares > 0, 0.08 + 0.92 * np.sqrt(shares), 0.03)
     return cells
 

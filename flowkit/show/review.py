@@ -34,9 +34,10 @@ def summary(review: Review) -> View:
 
 
 def sentences_html(sentences: Sequence[Any]) -> str:
-    """The summary's sentences as one paragraph."""
+    """The summary's sentences: the first, what was found, stands out."""
     texts = [str(entry["text"] if isinstance(entry, Mapping) else entry) for entry in sentences]
-    return f'<p class="fk-lead">{escape(" ".join(texts))}</p>' if texts else ""
+    first = f'<p class="fk-lead">{escape(texts[0])}</p>' if texts else ""
+    return first + (f"<p>{escape(' '.join(texts[1:]))}</p>" if len(texts) > 1 else "")
 
 
 def headlines_html(headlines: Sequence[Mapping[str, Any]]) -> str:

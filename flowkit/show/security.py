@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowkit.show import figure as house
@@ -28,6 +28,7 @@ __all__ = [
     "rejected_ports",
     "rejected_sources",
     "returns_rejected",
+    "rule_use",
 ]
 
 
@@ -39,7 +40,10 @@ def rejected_sources(answer: Answer) -> View:
 def rejected_ports(answer: Answer) -> View:
     """Which ports rejected traffic was for, by where it came from."""
     return _stacked(
-        answer, ("protocol", "dstport", "service"), ("inbound", "internal", "outbound"), "Rejected conversations by port"
+        answer,
+        ("protocol", "dstport", "service"),
+        ("inbound", "internal", "outbound"),
+        "Rejected conversations by port",
     )
 
 
@@ -80,18 +84,30 @@ def host_sweeps(answer: Answer) -> View:
 def brute_forced(answer: Answer) -> View:
     """Who knocked at a login most, in the colours of how it reads."""
     return bars(
-        answer, ("srcaddr", "dstaddr", "dstport"), "attempts", split="reading", caption="Short conversations with a login"
+        answer,
+        ("srcaddr", "dstaddr", "dstport"),
+        "attempts",
+        split="reading",
+        caption="Short conversations with a login",
     )
 
 
 def beacons(answer: Answer) -> View:
     """Who calls one address outside most steadily, in the colours of how it reads."""
-    return bars(answer, ("srcaddr", "dstaddr", "dstport"), "calls", split="reading", caption="Calls of one host to one address outside")
+    return bars(
+        answer,
+        ("srcaddr", "dstaddr", "dstport"),
+        "calls",
+        split="reading",
+        caption="Calls of one host to one address outside",
+    )
 
 
 def exfiltrations(answer: Answer) -> View:
     """Who sent most to one address outside, in the colours of how it reads."""
-    return bars(answer, ("srcaddr", "dstaddr", "dstport"), "sent_bytes", split="reading", caption="Sent to one address outside")
+    return bars(
+        answer, ("srcaddr", "dstaddr", "dstport"), "sent_bytes", split="reading", caption="Sent to one address outside"
+    )
 
 
 def returns_rejected(answer: Answer) -> View:
@@ -102,9 +118,19 @@ def returns_rejected(answer: Answer) -> View:
     )  # fmt: skip
 
 
+def rule_use(answer: Answer) -> View:
+    """Which security group rules the accepted traffic used, in the colours of the judgement."""
+    return bars(
+        answer, ("group_name", "from_port", "source"), "conversations", split="judgement",
+        caption="Conversations that a rule would have let in",
+    )  # fmt: skip
+
+
 def external_peers(answer: Answer) -> View:
     """Who outside exchanged most with us, by direction."""
-    return _stacked(answer, ("address", "aws_service"), ("sent_bytes", "received_bytes"), "Bytes exchanged with addresses outside")
+    return _stacked(
+        answer, ("address", "aws_service"), ("sent_bytes", "received_bytes"), "Bytes exchanged with addresses outside"
+    )
 
 
 @house.styled
@@ -137,5 +163,5 @@ def _stacked(answer: Answer, named: Sequence[str], parts: Sequence[str], caption
     return house.drawn(figure, alt=alt, caption=caption)
 
 
-def _name(row: dict[str, Any], named: Sequence[str]) -> str:
+def _name(row: Mapping[Any, Any], named: Sequence[str]) -> str:
     return " · ".join(text for text in (shown(column, row[column]) for column in named) if text != ABSENT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from flowkit.show.format import exact, heading, is_number, kind, shown
@@ -80,7 +81,7 @@ def rows_html(
     table_name: str = "",
     headings: Mapping[str, str] | None = None,
 ) -> str:
-    """Rows as a table's markup. A bar behind the first column of measures shows its proportions."""
+    """Rows as a table's markup. A bar behind the measure that the rows are ranked by shows its proportions."""
     measures = {column for column in columns if _is_measure(column, rows)}
     barred = next((column for column in columns if column in measures and _can_bar(column, rows)), "")
     top = max((float(row[barred]) for row in rows if is_number(row.get(barred))), default=0.0) if barred else 0.0
@@ -127,7 +128,10 @@ def _is_measure(column: str, rows: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _can_bar(column: str, rows: Sequence[Mapping[str, Any]]) -> bool:
-    return len(rows) > 2 and all(not is_number(row.get(column)) or float(row[column]) >= 0 for row in rows)
+    """Whether the rows are ranked by this column: never rising, none below zero, not all alike."""
+    values = [float(row[column]) for row in rows if is_number(row.get(column))]
+    falling = all(earlier >= later for earlier, later in pairwise(values))
+    return len(values) > 2 and falling and values[0] > values[-1] >= 0
 
 
 def _caveats(answer: Answer) -> str:
