@@ -24,6 +24,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import flowkit
+
 PANDAS = """
 import glob, sys
 import pandas as pd
@@ -102,7 +104,7 @@ def row(name: str, runs: list[Run]) -> str:
 
 
 def version_of(name: str) -> str:
-    return f"{name} {importlib.metadata.version(name)}"
+    return f"{name} {flowkit.__version__ if name == 'flowkit' else importlib.metadata.version(name)}"
 
 
 def main() -> None:
@@ -161,9 +163,7 @@ def compare(folder: Path, options: argparse.Namespace) -> None:
         f"\n{pandas_records:,} records, {options.format}, 60 s, 24 hours, seed {options.seed}: {len(files):,} files, "
         f"{gz_mb:.1f} MB gzip. Median of {options.runs} runs in alternation. {os.cpu_count()} cores, "
         f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, "
-        + ", ".join(
-            version_of(name) for name in ("vpc-flowkit", "duckdb", "pyarrow", "pandas", "papermill", "matplotlib")
-        )
+        + ", ".join(version_of(name) for name in ("flowkit", "duckdb", "pyarrow", "pandas", "papermill", "matplotlib"))
         + ". "
         f"`python benchmarks/report_million.py --records {options.records} --runs {options.runs}`"
     )

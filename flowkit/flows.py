@@ -70,8 +70,17 @@ class Flows:
         return self.engine.run(text)
 
     def ask(self, sql: str, caveats: Sequence[str] = ()) -> Answer:
-        """Run a query and wrap its rows as an answer that carries the query."""
-        return Answer(sql.strip(), caveats=tuple(caveats), records=self.records, _table=self.sql(sql))
+        """Run a query and wrap its rows as an answer that carries the query.
+
+        A text that ran before is not run again, for the tables do not change; each answer has rows of its own.
+        """
+        if sql not in self._asked:
+            self._asked[sql] = self.sql(sql)
+        return Answer(sql.strip(), caveats=tuple(caveats), records=self.records, _table=self._asked[sql].copy())
+
+    @cached_property
+    def _asked(self) -> dict[str, pd.DataFrame]:
+        return {}
 
     @property
     def period(self) -> tuple[int, int]:
@@ -116,6 +125,12 @@ class Flows:
         """The observers of the records that count, sorted."""
         rows = self.arrow("SELECT observer FROM interfaces WHERE records > 0 ORDER BY observer")
         return [value for value in rows.column(0).to_pylist() if value]
+
+    @cached_property
+    def gaps(self) -> list[dict[str, Any]]:
+        """Where the log itself says that it is incomplete: the rows of the table `gaps`."""
+        rows: list[dict[str, Any]] = self.arrow("SELECT * FROM gaps ORDER BY observer, log_status, hour_s").to_pylist()
+        return rows
 
     @cached_property
     def accounts(self) -> list[str]:

@@ -108,6 +108,14 @@ def test_report_takes_its_options_from_a_file_and_the_command_line_wins(capsys, 
     assert folder.parent.is_dir()
 
 
+def test_a_report_reads_standard_input_once_for_all_its_notebooks(log, tmp_path):
+    arguments = ["report", str(NOTEBOOKS / "tiny.ipynb"), "-", "--out", str(tmp_path / "out")]
+    with Path(log).open() as content, run(*arguments, stdin=content, stdout=subprocess.DEVNULL) as process:
+        assert process.wait() == 0
+    record = json.loads(next((tmp_path / "out").glob("*/tiny.json")).read_text())
+    assert (record["source"], record["records"]) == ("-", 3)
+
+
 def test_a_failed_report_is_1_and_says_where(capsys, log, tmp_path):
     code, said = failed(capsys, "report", str(NOTEBOOKS / "broken1.ipynb"), log, "--out", str(tmp_path / "out"))
     assert code == 1

@@ -137,7 +137,6 @@ def _inspected(flows: Flows) -> dict[str, Any]:
 
     since_s, until_s = flows.period
     book = flows.ledger
-    gaps = flows.arrow("SELECT * FROM gaps ORDER BY observer, log_status, hour_s").to_pylist()
     return {
         "totals": book.totals if book is not None else {},
         "ledger": book.as_dicts() if book is not None else [],
@@ -145,7 +144,7 @@ def _inspected(flows: Flows) -> dict[str, Any]:
         "period": {"since": iso(since_s), "until": iso(until_s)},
         "accounts": flows.accounts,
         "interfaces": flows.interfaces,
-        "gaps": gaps,
+        "gaps": flows.gaps,
         "coverage": coverage(flows),
     }
 

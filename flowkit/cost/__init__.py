@@ -22,6 +22,7 @@ from flowkit.cost.nat_gateways import nat_by_workload, nat_gateways
 from flowkit.cost.private_links import transit_gateway_bytes, vpn_egress
 from flowkit.finding import Finding
 from flowkit.flows import Flows
+from flowkit.prices import PriceBook
 
 __all__ = [
     "RULES",
@@ -50,9 +51,9 @@ RULES: dict[str, Callable[..., list[Finding]]] = {
 }
 
 
-def headlines(flows: Flows) -> list[dict[str, Any]]:
-    """The figures at the head of the cost report: the estimate, and its largest parts."""
-    answer = bill_estimate(flows)
+def headlines(flows: Flows, *, book: PriceBook | str | None = None, region: str = "") -> list[dict[str, Any]]:
+    """The figures at the head of the cost report, at the prices of `book`: the estimate, and its largest parts."""
+    answer = bill_estimate(flows, book=book, region=region)
     if not answer.answerable:
         return []
     rows = answer.table.to_dict("records")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flowkit.cost.asking import ask
 from flowkit.cost.hops import hops_sql, zones_known
 from flowkit.cost.money import book_or_default, priced, region_of
 from flowkit.engines import bind
@@ -71,7 +70,7 @@ def cross_az(flows: Flows, *, book: PriceBook | str | None = None, region: str =
     book = book_or_default(book)
     home, said = region_of(flows, region)
     said = (*said, *(() if flows.inventory else (_WITHOUT_INVENTORY,)))
-    answer = ask(flows, "WITH " + hops_sql(flows, book, home).strip() + _BY_SIDE.rstrip(), caveats=(*_CAVEATS, *said))
+    answer = flows.ask("WITH " + hops_sql(flows, book, home).strip() + _BY_SIDE.rstrip(), caveats=(*_CAVEATS, *said))
     return priced(answer, book)
 
 
@@ -130,6 +129,6 @@ def cross_az_pairs(flows: Flows, *, top_n: int = 15, book: PriceBook | str | Non
     book = book_or_default(book)
     home, said = region_of(flows, region)
     sql = "WITH " + hops_sql(flows, book, home).strip() + bind(_PAIRS, top_n=top_n).rstrip()
-    answer = ask(flows, sql, caveats=(*_CAVEATS, *said))
+    answer = flows.ask(sql, caveats=(*_CAVEATS, *said))
     answer = priced(answer, book)
     return replace(answer, _table=answer.table.drop(columns=["place"]))

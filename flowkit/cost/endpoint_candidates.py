@@ -6,7 +6,6 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from flowkit.cost.asking import ask
 from flowkit.cost.money import book_or_default, month_factor, priced, region_of, usd_of
 from flowkit.cost.nat_destinations import DESTINATIONS
 from flowkit.cost.natlegs import nat_sql
@@ -58,7 +57,7 @@ def endpoint_candidates(flows: Flows, *, book: PriceBook | str | None = None, re
     book = book_or_default(book)
     home, said = region_of(flows, region)
     sql = f"WITH {nat_sql(flows, home)}, {ranges_sql(flows)}{DESTINATIONS.rstrip()}{_CANDIDATES.rstrip()}"
-    answer = priced(ask(flows, sql, caveats=("A month is extrapolated from this period.", *said)), book)
+    answer = priced(flows.ask(sql, caveats=("A month is extrapolated from this period.", *said)), book)
     return _with_months(flows, answer, book)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from flowkit.cost.asking import ask
 from flowkit.cost.money import book_or_default, priced, region_of
 from flowkit.engines import bind
 from flowkit.flows import Flows
@@ -88,4 +87,4 @@ def interface_endpoints(flows: Flows, *, book: PriceBook | str | None = None, re
         else ("Without an inventory endpoints are known only where the records say interface-type.",)
     )
     sql = bind(_ENDPOINTS.replace("$endpoints", "#rows#"), region=home).replace("#rows#", values)
-    return priced(ask(flows, sql, caveats=(*said, *told)), book)
+    return priced(flows.ask(sql, caveats=(*said, *told)), book)

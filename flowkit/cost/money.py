@@ -12,7 +12,6 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from flowkit.cost.asking import ask
 from flowkit.errors import PriceError
 from flowkit.flows import Flows
 from flowkit.prices import PriceBook
@@ -50,7 +49,7 @@ def month_factor(flows: Flows) -> Decimal:
     about a month.
     """
     since, until = flows.period
-    days = int(ask(flows, _DAYS).table["days"].iloc[0] or 0)
+    days = int(flows.ask(_DAYS).table["days"].iloc[0] or 0)
     return Decimal(MONTH_S) / max(min(until - since, days * 86_400), 1)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flowkit.cost.asking import ask
 from flowkit.cost.money import book_or_default, priced, region_of
 from flowkit.cost.natlegs import nat_sql
 from flowkit.cost.regions import ranges_sql
@@ -96,5 +95,5 @@ def nat_by_destination(
     home, said = region_of(flows, region)
     rows = bind(_BY_DESTINATION, top_n=top_n).rstrip()
     sql = f"WITH {nat_sql(flows, home)}, {ranges_sql(flows)}{DESTINATIONS.rstrip()}{rows}"
-    answer = priced(ask(flows, sql, caveats=said), book)
+    answer = priced(flows.ask(sql, caveats=said), book)
     return replace(answer, _table=answer.table.drop(columns=["place"]))

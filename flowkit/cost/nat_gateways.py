@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flowkit.cost.asking import ask
 from flowkit.cost.money import book_or_default, priced, region_of
 from flowkit.cost.natlegs import nat_sql, unlogged_gateways
 from flowkit.engines import bind
@@ -63,7 +62,7 @@ def nat_gateways(flows: Flows, *, book: PriceBook | str | None = None, region: s
     book = book_or_default(book)
     home, said = region_of(flows, region)
     caveats = (*said, *unlogged_gateways(flows), *(() if flows.share("pkt_dstaddr") else (_WITHOUT_PACKETS,)))
-    return priced(ask(flows, "WITH " + nat_sql(flows, home) + _GATEWAYS.rstrip(), caveats=caveats), book)
+    return priced(flows.ask("WITH " + nat_sql(flows, home) + _GATEWAYS.rstrip(), caveats=caveats), book)
 
 
 _WORKLOADS = """
@@ -118,5 +117,5 @@ def nat_by_workload(flows: Flows, *, top_n: int = 15, book: PriceBook | str | No
     home, said = region_of(flows, region)
     caveats = (*said, *(() if flows.share("pkt_dstaddr") else (_WITHOUT_PACKETS,)))
     sql = "WITH " + nat_sql(flows, home) + bind(_WORKLOADS, top_n=top_n).rstrip()
-    answer = priced(ask(flows, sql, caveats=caveats), book)
+    answer = priced(flows.ask(sql, caveats=caveats), book)
     return replace(answer, _table=answer.table.drop(columns=["place"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from flowkit.cost.asking import ask
 from flowkit.cost.money import book_or_default, priced, region_of
 from flowkit.engines import bind
 from flowkit.flows import Flows
@@ -35,7 +34,7 @@ def vpn_egress(flows: Flows, *, book: PriceBook | str | None = None, region: str
     book = book_or_default(book)
     home, said = region_of(flows, region)
     caveat = "Estimated at the price of a VPN connection; Direct Connect looks the same in the records and costs less."
-    return priced(ask(flows, bind(_VPN, region=home), caveats=(caveat, *said)), book)
+    return priced(flows.ask(bind(_VPN, region=home), caveats=(caveat, *said)), book)
 
 
 # Rule 21: at the attachment's own interface, what a workload sends into the gateway comes in (ingress) for somebody
@@ -78,4 +77,4 @@ def transit_gateway_bytes(flows: Flows, *, book: PriceBook | str | None = None, 
     """
     book = book_or_default(book)
     home, said = region_of(flows, region)
-    return priced(ask(flows, bind(_TRANSIT, region=home), caveats=said), book)
+    return priced(flows.ask(bind(_TRANSIT, region=home), caveats=said), book)

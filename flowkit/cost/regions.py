@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from flowkit.cost.asking import ask
 from flowkit.engines import bind
 from flowkit.flows import Flows
 from flowkit.reference import s3_ranges
@@ -52,7 +51,7 @@ def _touched(flows: Flows) -> list[tuple[str, str, tuple[str, str]]]:
     pieces = disjoint((*cidr_range(cidr), f"{service}\t{region}") for cidr, service, region in _known(flows))
     lows = [low for low, _, _ in pieces]
     hit: dict[int, None] = {}
-    for key in ask(flows, _TOUCHED).table["addr_key"]:
+    for key in flows.ask(_TOUCHED).table["addr_key"]:
         place = bisect_right(lows, key) - 1
         if place >= 0 and key <= pieces[place][1]:
             hit[place] = None

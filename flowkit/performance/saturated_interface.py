@@ -26,7 +26,7 @@ def saturated_interface(flows: Flows, *, min_saturated_s: int = 1200) -> list[Fi
     Twenty minutes at one level is past what a burst needs and what most instances have credits for (AWS: 5 to 60
     minutes). Without a baseline a level that nothing exceeds is at most low.
     """
-    answer = saturation(flows, top_n=5000)
+    answer = saturation(flows, top_n=500)
     return findings(answer, min_saturated_s=min_saturated_s) if answer.answerable else []
 
 

@@ -26,13 +26,24 @@ WITH limits AS (
 ), named AS (
   SELECT i.observer, COALESCE(l.host, i.observer) AS host, l.baseline_bps FROM interfaces i
   LEFT JOIN limits l ON l.observer = i.observer
+), totals AS (
+  SELECT n.host, f.direction, max(n.baseline_bps) AS baseline_bps, CAST(sum(f.bytes) AS BIGINT) AS bytes
+  FROM flows f JOIN named n ON n.observer = f.observer
+  WHERE f.direction IS NOT NULL AND f.bytes IS NOT NULL AND COALESCE(f.action, 'ACCEPT') = 'ACCEPT'
+  GROUP BY n.host, f.direction
+), ranked AS (
+  SELECT host, direction, baseline_bps,
+         row_number() OVER (PARTITION BY CASE WHEN baseline_bps IS NULL THEN 1 ELSE 0 END
+                            ORDER BY CAST(bytes AS DOUBLE) / COALESCE(baseline_bps, 1) DESC, host, direction) AS place
+  FROM totals
 ), windows AS (
   SELECT n.host, f.direction, f.start_s,
          CASE WHEN f.end_s >= f.start_s THEN f.end_s + 1 ELSE f.start_s + 1 END AS stop_s,
          CAST(sum(f.bytes) AS BIGINT) AS bytes
-  FROM flows f JOIN named n ON n.observer = f.observer
-  WHERE f.direction IS NOT NULL AND f.bytes IS NOT NULL AND f.start_s IS NOT NULL
-   AND COALESCE(f.action, 'ACCEPT') = 'ACCEPT'
+  FROM flows f
+  JOIN named n ON n.observer = f.observer
+  JOIN ranked r ON r.host = n.host AND r.direction = f.direction AND r.place <= $top_n
+  WHERE f.bytes IS NOT NULL AND f.start_s IS NOT NULL AND COALESCE(f.action, 'ACCEPT') = 'ACCEPT'
   GROUP BY n.host, f.direction, f.start_s, CASE WHEN f.end_s >= f.start_s THEN f.end_s + 1 ELSE f.start_s + 1 END
 ), rates AS (
   SELECT host, direction, start_s, stop_s,
@@ -50,8 +61,8 @@ WITH limits AS (
                                   ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS BIGINT) AS bps
   FROM moments
 ), levels AS (
-  SELECT s.host, s.direction, s.from_s, s.to_s, s.to_s - s.from_s AS lasts_s, s.bps, h.baseline_bps
-  FROM stairs s JOIN (SELECT host, max(baseline_bps) AS baseline_bps FROM named GROUP BY host) h ON h.host = s.host
+  SELECT s.host, s.direction, s.from_s, s.to_s, s.to_s - s.from_s AS lasts_s, s.bps, r.baseline_bps
+  FROM stairs s JOIN ranked r ON r.host = s.host AND r.direction = s.direction
   WHERE s.to_s IS NOT NULL AND s.bps > 0
 ), placed AS (
   SELECT l.*,
@@ -127,12 +138,12 @@ _NO_LIMITS = (
 def saturation(flows: Flows, *, top_n: int = 100) -> Answer:
     """Which interfaces run at the limit of their instance's bandwidth?
 
-    Rows per instance (or interface) and direction: `baseline_bps` from the inventory, `max_bps` the highest level,
-    `plateau_bps` the level exceeded 1 % of the time, `p50_bps`; seconds at or above 70, 90 and 100 % of the baseline
-    (`above_70_s`, `above_90_s`, `above_100_s`). `longest_high_s` is the longest stretch at or above 90 % of the
-    baseline (without a baseline: within 7 % of the plateau), `flat_s` how much of it stayed below 110 %, `high_bps`
-    its mean level, from `first_s` to `last_s`. An instance's interfaces share one allowance and are added;
-    `interface_id` is the one with most bytes, `interfaces` how many there are.
+    Rows per instance (or interface) and direction, of the `top_n` with most bytes for their baseline: `baseline_bps`
+    from the inventory, `max_bps` the highest level, `plateau_bps` the level exceeded 1 % of the time, `p50_bps`;
+    seconds at or above 70, 90 and 100 % of the baseline (`above_70_s`, `above_90_s`, `above_100_s`). `longest_high_s`
+    is the longest stretch at or above 90 % of the baseline (without a baseline: within 7 % of the plateau), `flat_s`
+    how much of it stayed below 110 %, `high_bps` its mean level, from `first_s` to `last_s`. An instance's interfaces
+    share one allowance and are added; `interface_id` is the one with most bytes, `interfaces` how many there are.
 
     Blind spots: levels are means over windows of up to the aggregation interval, so short bursts are missed; ingress
     that a host could not take is not in its log; the limits of single flows and of packets per second are other

@@ -103,10 +103,7 @@ def attempt(
     settled = settle(declared, given)
     common = {name: value for values in settled.values() for name, value in values.items() if name in _READING}
     say(f"reading {source}")
-    from flowkit.opening import open as open_flows
-
-    with open_flows(source, **common) as flows:
-        since_s, until_s = flows.period
+    since_s, until_s = _read(source, common, settled)
     period = {"since": iso(since_s), "until": iso(until_s), "since_s": since_s, "until_s": until_s}
     folder = Path(out) / period_name(since_s, until_s)
     with tempfile.TemporaryDirectory(prefix="fk-run-") as staging:
@@ -126,6 +123,22 @@ def attempt(
 
         write_index(Path(out))
     return ReportResult(folder, Path(out) / "index.html", tuple(files), tuple(failures))
+
+
+def _read(source: str, common: Mapping[str, Any], settled: Mapping[str, dict[str, Any]]) -> tuple[int, int]:
+    """Read the logs, so that each notebook finds them read, and give back the period.
+
+    Standard input can be read only once: notebooks are then told where its records are kept.
+    """
+    from flowkit.deriving import reopened
+    from flowkit.opening import prepared
+
+    derived, inventory = prepared(source, **common)
+    if source == "-":
+        for values in settled.values():
+            values["source"] = str(derived.parent.parent)
+    with reopened(derived, inventory, source) as flows:
+        return flows.period
 
 
 #: The common parameters that say what is read and how, and so the logs are opened with.

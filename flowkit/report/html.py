@@ -88,7 +88,7 @@ def page_of(notebook: dict[str, Any]) -> Page:
     page = Page("", "", [])
     names: set[str] = set()
     for cell in notebook["cells"]:
-        if IN_LAB_ONLY in cell["metadata"].get("tags", ()):
+        if IN_LAB_ONLY in cell.get("metadata", {}).get("tags", ()):
             continue
         if cell["cell_type"] == "markdown":
             for level, title, text in _blocks("".join(cell["source"])):

@@ -80,7 +80,8 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill ships
     def start_new_kernel(self, **kwargs: Any) -> None:
         """Start it, and say its process id, so that it can be ended whatever happens here."""
         super().start_new_kernel(**kwargs)
-        self.nb_man.on_kernel(self.km.provisioner.pid)
+        manager: Any = self.km
+        self.nb_man.on_kernel(manager.provisioner.pid)
 
 
 class ReportEngine(NBClientEngine):  # type: ignore[misc]  # papermill ships no types

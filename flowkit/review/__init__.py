@@ -92,7 +92,7 @@ def review(flows: Flows, room: str, *, baseline: str = "", **parameters: Any) ->
             found += rule(flows, **{name: value for name, value in parameters.items() if name in wanted})
     ranked = rank(found)
     told = coverage(flows, room)
-    figures = headlines(flows, room)
+    figures = headlines(flows, room, **parameters)
     before = _baseline(baseline, room) if baseline else None
     changes = _changes(ranked, before) if before is not None else None
     if before is not None:

@@ -35,10 +35,10 @@ FROM conversations WHERE leg = ''
 """
 
 
-def headlines(flows: Flows, room: str) -> list[dict[str, Any]]:
-    """The headline figures of a room: `key`, `label`, `value`, `unit`, `note`."""
+def headlines(flows: Flows, room: str, **parameters: Any) -> list[dict[str, Any]]:
+    """The headline figures of a room: `key`, `label`, `value`, `unit`, `note`. `parameters`: prices, for cost."""
     reading = _figure("records", "Records", flows.records, note=_hours(flows))
-    return [reading, *{"security": _security, "performance": _performance, "cost": _cost}[room](flows)]
+    return [reading, *{"security": _security, "performance": _performance, "cost": _cost}[room](flows, **parameters)]
 
 
 def _hours(flows: Flows) -> str:
@@ -63,7 +63,7 @@ def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} % of them" if whole else ""
 
 
-def _security(flows: Flows) -> list[dict[str, Any]]:
+def _security(flows: Flows, **_: Any) -> list[dict[str, Any]]:
     row = _row(flows, _SECURITY)
     figures = [_figure("conversations", "Conversations", row["conversations"])]
     if flows.share("action"):
@@ -75,7 +75,7 @@ def _security(flows: Flows) -> list[dict[str, Any]]:
     return figures
 
 
-def _performance(flows: Flows) -> list[dict[str, Any]]:
+def _performance(flows: Flows, **_: Any) -> list[dict[str, Any]]:
     row = _row(flows, _PERFORMANCE)
     return [
         _figure("bytes", "Traffic, each byte once", row["bytes"], unit="bytes"),
@@ -87,7 +87,7 @@ def _performance(flows: Flows) -> list[dict[str, Any]]:
     ]
 
 
-def _cost(flows: Flows) -> list[dict[str, Any]]:
+def _cost(flows: Flows, *, book: Any = None, region: str = "", **_: Any) -> list[dict[str, Any]]:
     from flowkit import cost
 
-    return cost.headlines(flows)
+    return cost.headlines(flows, book=book, region=region)

@@ -1,4 +1,4 @@
-"""Each query of the room runs once per Flows."""
+"""A query runs once per Flows, however many questions need its rows."""
 
 from __future__ import annotations
 
