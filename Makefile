@@ -48,7 +48,7 @@ format: $(VENV)/.dev  ## put code and notebooks into shape
 	$(BIN)/nbstripout --keep-id notebooks/security_review.ipynb notebooks/performance_analysis.ipynb notebooks/cost_review.ipynb
 
 lab: $(VENV)/.lab  ## open JupyterLab on the notebooks
-	$(BIN)/python -m jupyterlab --notebook-dir=notebooks
+	$(BIN)/python -m jupyterlab --notebook-dir=notebooks $(LAB_FLAGS)
 
 bench: $(VENV)/.core  ## measure the three reports on a million generated records
 	$(BIN)/python benchmarks/report_million.py

@@ -276,9 +276,13 @@ def test_many_sources_are_one_card_that_opens():
     assert html.count("<article") == 1
 
 
-def test_low_findings_are_folded():
-    assert "<details><summary><h3" in show.findings([finding(severity="info")]).html
-    assert "<details><summary><h3" not in show.findings([finding()]).html
+def test_low_findings_are_folded_where_there_is_something_worse():
+    def folded(*severities: str) -> int:
+        return show.findings([finding(severity=each) for each in severities]).html.count("<details><summary><h3")
+
+    assert folded("high", "low", "info") == 2
+    assert folded("low", "info") == 1
+    assert folded("high") == 0
 
 
 def test_new_findings_are_marked():

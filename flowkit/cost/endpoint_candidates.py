@@ -19,7 +19,7 @@ from flowkit.question import Answer, question
 __all__ = ["endpoint_candidates", "gateway_endpoint_missing"]
 
 #: A month is a quotient: so many digits of it are kept.
-_DIGITS = Decimal("0.000000000001")
+_DIGITS = Decimal(1).scaleb(-12)
 
 _CANDIDATES = """
 SELECT d.network AS vpc_id, n.observer AS nat_interface_id, n.name AS nat_name, n.region, d.aws_service, d.aws_region,

@@ -6,7 +6,7 @@ from flowkit.engines import bind
 from flowkit.flows import Flows
 from flowkit.question import Answer, question
 
-__all__ = ["connection_health", "failing_pairs"]
+__all__ = ["connection_health", "failing_pairs", "internal_attempts"]
 
 _PROBING = (
     "Attempts from outside at a port that never answered one are left out: that is probing, and stands in the "
@@ -64,6 +64,11 @@ COUNTS = ", ".join(
         "CAST(sum(a.without_data) AS BIGINT) AS without_data",
     ]
 )
+
+_INTERNAL = f"""
+WITH {ATTEMPTS.strip()}
+SELECT CAST(count(*) AS BIGINT) AS attempts, CAST(sum(failed) AS BIGINT) AS failed FROM attempts WHERE path = 'internal'
+"""
 
 _SERVICES = f"""
 WITH {ATTEMPTS.strip()}, services AS (
@@ -140,6 +145,12 @@ def failing_pairs(flows: Flows, *, min_attempts: int = 3, top_n: int = 30) -> An
     return flows.ask(
         bind(_PAIRS, interval_s=flows.interval_s, min_attempts=min_attempts, top_n=top_n), caveats=caveats(flows)
     )
+
+
+def internal_attempts(flows: Flows) -> dict[str, int]:
+    """`attempts` between hosts of ours, and how many of them `failed`: the headline of the connections section."""
+    row = flows.arrow(bind(_INTERNAL, interval_s=flows.interval_s)).to_pylist()[0]
+    return {name: value or 0 for name, value in row.items()}
 
 
 def caveats(flows: Flows) -> tuple[str, ...]:

@@ -25,12 +25,7 @@ _HOURS = "SELECT count(DISTINCT start_s - start_s % 3600) AS hours FROM flows"
 
 _PERFORMANCE = """
 SELECT CAST(sum(fwd_bytes + rev_bytes) AS BIGINT) AS bytes,
-       CAST(sum(CASE WHEN in_period THEN 1 ELSE 0 END) AS BIGINT) AS conversations,
-       CAST(sum(CASE WHEN in_period AND protocol = 6 AND initiator_by <> 'unknown' AND path = 'internal'
-                      AND state NOT IN ('cut', 'one_sided', 'backscatter') THEN 1 ELSE 0 END) AS BIGINT) AS attempts,
-       CAST(sum(CASE WHEN in_period AND protocol = 6 AND initiator_by <> 'unknown' AND path = 'internal'
-                      AND state IN ('rejected', 'return_rejected', 'no_reply', 'reset') THEN 1
-                        ELSE 0 END) AS BIGINT) AS failed
+       CAST(sum(CASE WHEN in_period THEN 1 ELSE 0 END) AS BIGINT) AS conversations
 FROM conversations WHERE leg = ''
 """
 
@@ -76,7 +71,9 @@ def _security(flows: Flows, **_: Any) -> list[dict[str, Any]]:
 
 
 def _performance(flows: Flows, **_: Any) -> list[dict[str, Any]]:
-    row = _row(flows, _PERFORMANCE)
+    from flowkit.performance.connection_health import internal_attempts
+
+    row = _row(flows, _PERFORMANCE) | internal_attempts(flows)
     return [
         _figure("bytes", "Traffic, each byte once", row["bytes"], unit="bytes"),
         _figure("conversations", "Conversations", row["conversations"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flowkit.finding import SEVERITIES, Finding
+from flowkit.finding import SEVERITIES, Finding, at_least
 from flowkit.show.format import shown
 from flowkit.show.tables import rows_html
 from flowkit.show.view import View, escape
@@ -21,14 +21,13 @@ _SUBJECT = {
     "interface_id": "Interface",
 }
 _FEW = 8
-#: From here on a card shows its title and is opened for the rest.
-_FOLDED = ("low", "info")
 
 
 def findings(
     found: Sequence[Finding | Mapping[str, Any]], *, records: int = 0, changes: Mapping[str, Any] | None = None
 ) -> View:
-    """Findings in the order given, each a card that can be linked to by its id. Low ones are folded.
+    """Findings in the order given, each a card that can be linked to by its id. Cards of `info` show their title only until they
+    are opened, and so do those of `low` where there is something worse.
 
     `records` is how many records were looked at, for the sentence that stands where there are no findings. `changes`
     says which ids are `new` or `worse` than in the baseline.
@@ -39,7 +38,9 @@ def findings(
         return View(f'<p class="fk-none">{escape(text)}</p>', text)
     text = "\n".join(f"[{row['severity']}] {row['title']}" for row in rows)
     marks = {id_: word for word in ("worse", "new") for id_ in (changes or {}).get(word, ())}
-    cards = "".join(_card(row, marks.get(row["id"], "")) for row in rows)
+    grave = any(at_least(row["severity"], "medium") for row in rows)
+    folded = ("low", "info") if grave else ("info",)
+    cards = "".join(_card(row, marks.get(row["id"], ""), folded=row["severity"] in folded) for row in rows)
     return View(f'<p class="fk-tally">{escape(tally(rows))}</p><div class="fk-findings">{cards}</div>', text)
 
 
@@ -54,7 +55,7 @@ def tally(found: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"{count:,} {severity}" for severity, count in counts.items() if count)
 
 
-def _card(row: Mapping[str, Any], change: str) -> str:
+def _card(row: Mapping[str, Any], change: str, *, folded: bool) -> str:
     severity = escape(row["severity"])
     name = anchor(str(row["id"]))
     mark = f'<span class="fk-severity">{severity.capitalize()}</span>'
@@ -66,7 +67,7 @@ def _card(row: Mapping[str, Any], change: str) -> str:
         f"{_advice('Could also be', row.get('could_also_be'))}</dl>{_evidence(row)}{_foot(row)}"
     )
     whole = f"<div>{title}{body}</div>"
-    if row["severity"] in _FOLDED:
+    if folded:
         whole = f"<details><summary>{title}</summary>{body}</details>"
     return (
         f'<article class="fk-finding fk-{severity}" id="{name}" aria-labelledby="{name}-title">{mark}{whole}</article>'
