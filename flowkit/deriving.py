@@ -44,7 +44,7 @@ def _read(engine: DuckDB, kept: Path) -> list[str]:
         engine.execute(f"CREATE VIEW raw_records AS SELECT * FROM read_parquet({_list(parts)}, union_by_name = true)")
     else:
         engine.execute("CREATE TABLE raw_records (flow_log_id VARCHAR)")
-    return engine.run("SELECT * FROM raw_records LIMIT 0").column_names
+    return list(engine.run("SELECT * FROM raw_records LIMIT 0").column_names)
 
 
 def _list(paths: Sequence[str]) -> str:

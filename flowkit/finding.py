@@ -63,7 +63,8 @@ class Finding:
 
     def as_dict(self) -> dict[str, Any]:
         """The finding as plain JSON types."""
-        return json.loads(json.dumps(asdict(self), default=str))
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self), default=str))
+        return plain
 
 
 def at_least(severity: str, floor: str) -> bool:

@@ -63,7 +63,8 @@ class Flows:
 
     def sql(self, text: str) -> pd.DataFrame:
         """Rows of a query as a pandas DataFrame; integers stay integers, absent values are `<NA>`."""
-        return self.arrow(text).to_pandas(types_mapper=_nullable)
+        frame: pd.DataFrame = self.arrow(text).to_pandas(types_mapper=_nullable)
+        return frame
 
     def arrow(self, text: str) -> pa.Table:
         """Rows of a query as an Arrow table."""

@@ -39,7 +39,7 @@ def open(
     `since`, `until`: the period `since <= start < until`, as ISO 8601 (UTC unless it says otherwise); empty for all.
     `inventory`: a file of what AWS resources there are (docs/inventory.md); empty takes `inventory.json` at the top
     of a source folder if there is one; `none` does without. `log_format`: the format of records that come without a
-    header line, one for all or one per flow log id. `cidrs`: address ranges that are yours beyond those of the inventory.
+    header line, one for all or one per flow log id. `cidrs`: address ranges that are yours beyond the inventory.
     `strict`: a damaged file or malformed line is an error; otherwise it is counted in the ledger and the rest loads.
     `allow_nothing`: that nothing could be read is no error either; the ledger says why.
 

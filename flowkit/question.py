@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from flowkit.errors import MissingField
 from flowkit.fields import FIELDS_BY_COLUMN
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from flowkit.flows import Flows
 
-__all__ = ["QUESTIONS", "Answer", "Question", "question"]
+__all__ = ["QUESTIONS", "Answer", "Question", "question", "rows"]
 
 P = ParamSpec("P")
 
@@ -67,6 +67,11 @@ class Answer:
         from flowkit.show import tables
 
         return tables.answer_html(self)
+
+
+def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a small table as dicts by column name."""
+    return [dict(zip(map(str, frame.columns), row, strict=True)) for row in frame.itertuples(index=False, name=None)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from flowkit.errors import PriceError
 from flowkit.flows import Flows
 from flowkit.prices import PriceBook
 from flowkit.question import Answer, question
+from flowkit.question import rows as rows_in
 
 __all__ = ["bill_estimate", "estimated_total"]
 
@@ -100,7 +101,7 @@ def estimated_total(answer: Answer) -> Decimal:
 def _lines(flows: Flows, name: str, answer: Answer) -> Iterator[_Line]:
     if not answer.answerable:
         return
-    for row in answer.table.to_dict("records"):
+    for row in rows_in(answer.table):
         if not isinstance(row["item"], str):
             if name == "cross_az" and row["kind"] in ("zone_unknown", "vpc_path_unknown"):
                 yield _Line("cross_az_bytes", row["region"], 0, 0, 2 * int(row["carried_bytes"]), Decimal(0), name)

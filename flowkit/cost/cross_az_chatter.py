@@ -11,6 +11,7 @@ from flowkit.cost.money import month_factor
 from flowkit.finding import Finding, finding_id, iso
 from flowkit.flows import Flows
 from flowkit.prices import PriceBook
+from flowkit.question import rows as rows_in
 
 __all__ = ["cross_az_chatter"]
 
@@ -37,7 +38,7 @@ def cross_az_chatter(
     answer = cross_az_pairs(flows, top_n=most, book=book, region=region)
     if not answer.answerable or answer.table.empty:
         return []
-    rows = answer.table.to_dict("records")
+    rows = rows_in(answer.table)
     whole = sum(int(row["billed_bytes"]) for row in rows)
     factor = month_factor(flows)
     found = []

@@ -15,6 +15,7 @@ from flowkit.finding import Finding, finding_id, iso
 from flowkit.flows import Flows
 from flowkit.prices import PriceBook
 from flowkit.question import Answer, question
+from flowkit.question import rows as rows_in
 
 __all__ = ["endpoint_candidates", "gateway_endpoint_missing"]
 
@@ -70,7 +71,7 @@ def _with_months(flows: Flows, answer: Answer, book: PriceBook) -> Answer:
     endpoints: list[Decimal | None] = []
     savings: list[Decimal | None] = []
     exists: list[bool] = []
-    for row in frame.to_dict("records"):
+    for row in rows_in(frame):
         now = None if row["estimated_usd"] is None else (row["estimated_usd"] * factor).quantize(_DIGITS)
         then = _endpoint_month(flows, row, book, factor)
         months.append(now)
@@ -137,7 +138,7 @@ def gateway_endpoint_missing(
     answer = endpoint_candidates(flows, book=book, region=region)
     if not answer.answerable:
         return []
-    rows = answer.table[answer.table["endpoint_type"] == "gateway"].to_dict("records")
+    rows = rows_in(answer.table[answer.table["endpoint_type"] == "gateway"])
     least = Decimal(str(min_saving_month_usd))
     return [
         _finding(flows, row, region)

@@ -16,6 +16,7 @@ from flowkit.errors import PriceError
 from flowkit.flows import Flows
 from flowkit.prices import PriceBook
 from flowkit.question import Answer
+from flowkit.question import rows as rows_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,12 +79,12 @@ def priced(
     costs: list[Decimal | None] = []
     statuses: list[str | None] = []
     missing: dict[str, None] = {}
-    for row in frame.to_dict("records"):
+    for row in rows_in(frame):
         usd, status, lacking = _row(row, book, amount, position, used_gb or {})
         costs.append(usd)
         statuses.append(status)
         missing.update(dict.fromkeys(lacking))
-    place = frame.columns.get_loc(amount) + 1
+    place = list(frame.columns).index(amount) + 1
     frame.insert(place, "estimated_usd", _objects(frame, costs))
     frame.insert(place + 1, "price_status", _objects(frame, statuses))
     last = ["region", "item"]

@@ -82,7 +82,7 @@ def _savings(flows: Flows, findings: Sequence[Finding]) -> dict[str, Any]:
 
 def _traffic(room: str, figures: Mapping[str, Any]) -> dict[str, Any]:
     if room == "security" and "rejected" in figures:
-        keys = ("conversations", "rejected", "rejected_sources", "exposed")
+        keys: tuple[str, ...] = ("conversations", "rejected", "rejected_sources", "exposed")
         text = (
             f"Of {_count(figures['conversations'], 'conversation')}, {figures['rejected']:,} "
             f"{'was' if figures['rejected'] == 1 else 'were'} rejected; "

@@ -26,8 +26,8 @@ _FEW = 8
 def findings(
     found: Sequence[Finding | Mapping[str, Any]], *, records: int = 0, changes: Mapping[str, Any] | None = None
 ) -> View:
-    """Findings in the order given, each a card that can be linked to by its id. Cards of `info` show their title only until they
-    are opened, and so do those of `low` where there is something worse.
+    """Findings in the order given, each a card that can be linked to by its id. Cards of `info` show their title only
+    until they are opened, and so do those of `low` where there is something worse.
 
     `records` is how many records were looked at, for the sentence that stands where there are no findings. `changes`
     says which ids are `new` or `worse` than in the baseline.

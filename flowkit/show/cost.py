@@ -12,6 +12,7 @@ from flowkit.show.view import View
 
 if TYPE_CHECKING:
     from flowkit.question import Answer
+from flowkit.question import rows as rows_in
 
 __all__ = [
     "bill_estimate",
@@ -143,7 +144,7 @@ def _named(answer: Answer, name: Callable[[Mapping[str, Any]], str], column: str
     if not answer.answerable:
         return answer
     frame = answer.table.copy()
-    frame[column] = [name(row) for row in frame.to_dict("records")]
+    frame[column] = [name(row) for row in rows_in(frame)]
     return replace(answer, _table=frame)
 
 

@@ -88,7 +88,7 @@ def coverage(flows: Flows, room: str = "") -> View:
     markup = f"<p>{escape(words)}</p>"
     if lacking:
         add = " ".join(f"${{{name}}}" for name in sorted(lacking, key=_place))
-        markup += f'<p>What is open or blunt would need these fields: <code class="fk-format">{escape(add)}</code></p>'
+        markup += f'<p>Fields that would make this log tell more: <code class="fk-format">{escape(add)}</code></p>'
         words += f" Fields to add: {add}"
     table = rows_html(["question", "answered", "lacks"], rows, table_name="coverage")
     return View(f"{markup}<details><summary>Every question</summary>{table}</details>", words)

@@ -163,7 +163,7 @@ def histogram(answer: Answer, x: str, weight: str, *, caption: str = "", log: bo
         axes.set_yscale("log")
     measure_axis(axes, weight)
     title = caption or f"{heading(weight)} by {in_words(x)}"
-    most = rows.loc[rows[weight].idxmax()]
+    most = rows.iloc[values.index(max(values))]
     whole = sum(values) or 1.0
     alt = (
         f"{title}. Histogram of {len(rows)} buckets: the fullest is {_bucket(x, most[x])} with "
@@ -244,7 +244,7 @@ def _shades(shares: Any, hue: str) -> Any:
 def _write_cells(axes: Axes, grid: pd.DataFrame, value: str, top: float) -> None:
     for row in range(grid.shape[0]):
         for column in range(grid.shape[1]):
-            cell = grid.iat[row, column]
+            cell: Any = grid.iat[row, column]
             if is_number(cell) and cell:
                 shade = house.GROUND if float(cell) / top > 0.35 else house.INK
                 axes.text(column + 0.5, row + 0.5, shown(value, cell), ha="center", va="center", color=shade)

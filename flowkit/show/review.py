@@ -55,10 +55,10 @@ def fields_html(payload: Mapping[str, Any]) -> str:
     open_ones = sum(not one["answerable"] for one in told)
     blunt = sum(bool(one["answerable"] and set(one["sharper_with"]) - {"inventory"}) for one in told)
     parts = [f"leaves {open_ones} of {len(told)} questions open" if open_ones else "",
-             f"answers {blunt} less sharply than it could" if blunt else ""]  # fmt: skip
+             f"answers {blunt} of {len(told)} less sharply than it could" if blunt else ""]  # fmt: skip
     words = " and ".join(part for part in parts if part)
     return (
-        f'<details class="fk-add"><summary>This log format {escape(words)}. The format that answers all</summary>'
+        f'<details class="fk-add"><summary>This log format {escape(words)}. The log format to use instead</summary>'
         f'<code class="fk-format">{escape(payload["add_fields"])}</code></details>'
     )
 

@@ -36,8 +36,9 @@ def table(answer: Answer, *, caption: str = "", limit: int = 50) -> View:
             instead.html + (_caveats(answer) + computed_html(answer) if answer.answerable else ""), instead.text
         )
     frame = answer.table
-    rows = frame.head(limit).to_dict("records")
     columns = [str(column) for column in frame.columns]
+    kept = frame.head(limit).itertuples(index=False)
+    rows: list[dict[str, Any]] = [dict(zip(columns, row, strict=True)) for row in kept]
     note = f"The first {limit:,} of {len(frame):,} rows." if len(frame) > limit else ""
     markup = rows_html(columns, rows, caption=title, note=note, table_name=answer.name)
     text = f"{title}\n{frame.head(limit).to_string(index=False)}" if title else frame.head(limit).to_string(index=False)

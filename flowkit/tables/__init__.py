@@ -181,4 +181,4 @@ def _drop(engine: Workbench, *names: str) -> None:
 
 
 def _any(engine: Workbench, name: str) -> bool:
-    return engine.run(f"SELECT 1 FROM {name} LIMIT 1").num_rows > 0
+    return bool(engine.run(f"SELECT 1 FROM {name} LIMIT 1").num_rows)

@@ -86,9 +86,9 @@ def _interface(inventory: Inventory, interface: Interface) -> tuple[str | None, 
     return tuple(value or None for value in values)
 
 
-def _rules(inventory: Inventory, interface: Interface) -> list[tuple[str | int, ...]]:
+def _rules(inventory: Inventory, interface: Interface) -> list[tuple[str | int | None, ...]]:
     """The inbound rules on an interface, a row per range of addresses; a referenced group is its members' addresses."""
-    rows: list[tuple[str | int, ...]] = []
+    rows: list[tuple[str | int | None, ...]] = []
     for group_id in interface.security_groups:
         group = inventory.security_group(group_id)
         for place, rule in enumerate(group.ingress if group else ()):
