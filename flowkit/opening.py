@@ -13,12 +13,12 @@ from flowkit import store
 from flowkit.deriving import derive, reopened
 from flowkit.errors import ParameterError
 from flowkit.flows import Flows, when
-from flowkit.sources import resolve
+from flowkit.sources import Object, resolve
 
 if TYPE_CHECKING:
     from flowkit.inventory import Inventory
 
-__all__ = ["open", "prepared"]
+__all__ = ["objects_of", "open", "prepared", "sample_folder"]
 
 
 def open(
@@ -103,6 +103,11 @@ def sample_folder() -> Path:
     return store.publish(store.cache_folder() / f"sample-{store.FORMAT}", fill)
 
 
+def objects_of(source: str | Sequence[str]) -> list[Object]:
+    """The objects that a source names, `sample:` included. Raises SourceError where it names nothing."""
+    return resolve(_placed(source))
+
+
 def _placed(source: str | Sequence[str]) -> list[str]:
     named = [source] if isinstance(source, str) else source
     return [str(sample_folder()) if one in ("sample:", "sample") else one for one in named]
@@ -133,7 +138,7 @@ def _records_of(
 ) -> Path:
     if isinstance(source, str) and store.is_store(source):
         return Path(source)
-    objects = resolve(_placed(source))
+    objects = objects_of(source)
     identity = [(each.uri, each.size, each.etag or time.time_ns()) for each in objects]
     folder = store.cache_folder() / "logs" / store.digest(identity, log_format, described)
     store.publish(

@@ -6,21 +6,24 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from flowkit.opening import objects_of
+from flowkit.parse import read_object
 from flowkit.show.format import shown
-from flowkit.sources import resolve
+from flowkit.sources import Object
 
 __all__ = ["Plan", "plan"]
 
-#: Bytes per record in the object, and records per second of one core, as measured on default-format logs: 22 bytes a
-#: record gzipped, 113 as text; about a million records a second. Richer formats take two to three times both.
-_GZIP_BYTES = 22
-_TEXT_BYTES = 113
+#: How many objects are read to learn how many records a byte holds, and up to what size each.
+_LOOKED_AT = 3
+_LARGEST = 64 * 1024 * 1024
+
+#: Records per second of one core, as measured on default-format logs; richer formats take two to three times as long.
 _RECORDS_PER_S = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What reading a source would mean. `records` and `seconds` are estimates for the default format."""
+    """What reading a source would mean. `estimated_records` and `estimated_s` come from a look at three objects."""
 
     source: str
     objects: int
@@ -43,16 +46,28 @@ class Plan:
 
 
 def plan(source: str | Sequence[str]) -> Plan:
-    """Count what a source names, without opening it. Raises SourceError where it names nothing."""
-    found = resolve(source)
-    sizes = [(each.name, each.size) for each in found]
-    known = [(name, size) for name, size in sizes if size is not None]
-    records = sum(size // (_GZIP_BYTES if name.endswith((".gz", ".parquet")) else _TEXT_BYTES) for name, size in known)
+    """Count what a source names, and estimate the records in it from three of its objects.
+
+    Raises SourceError where it names nothing.
+    """
+    found = objects_of(source)
+    known = [each for each in found if each.size is not None]
+    size = sum(each.size or 0 for each in known)
+    records = round(size * _records_per_byte(known))
     return Plan(
         source=source if isinstance(source, str) else ", ".join(source),
         objects=len(found),
-        bytes=sum(size for _, size in known),
-        unknown_sizes=len(sizes) - len(known),
+        bytes=size,
+        unknown_sizes=len(found) - len(known),
         estimated_records=records,
         estimated_s=records / _RECORDS_PER_S,
     )
+
+
+def _records_per_byte(objects: Sequence[Object]) -> float:
+    """From objects at a quarter, half and three quarters of their order by size, weighed by size."""
+    able = sorted((each for each in objects if 0 < (each.size or 0) <= _LARGEST), key=lambda each: each.size or 0)
+    looked_at = [able[len(able) * (place + 1) // (_LOOKED_AT + 1)] for place in range(_LOOKED_AT)] if able else []
+    rows = [read_object(each, lambda _: None) for each in looked_at]
+    size = sum(each.size or 0 for each in looked_at)
+    return sum(row.records for row in rows) / size if size else 0.0
