@@ -69,7 +69,10 @@ def prepared(
     allow_nothing: bool = False,
     progress: bool = True,
 ) -> tuple[Path, Inventory | None]:
-    """As `open`, but only make the files: the folder of derived tables, and the inventory used."""
+    """As `open`, with the same parameters (`allow_nothing` too), but only make the files.
+
+    Returns the folder of derived tables and the inventory that was used.
+    """
     since_s, until_s = _moment(since, "since"), _moment(until, "until")
     if since_s is not None and until_s is not None and until_s <= since_s:
         raise ParameterError(f"until ({until}) is not after since ({since}).")
