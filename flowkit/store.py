@@ -19,6 +19,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -133,6 +134,7 @@ def read_objects(
 
     workers = max(1, min(os.cpu_count() or 1, len(objects)))
     done = [0, 0]
+    stop = threading.Event()
 
     def stretch(place: int) -> list[LedgerRow]:
         rows = []
@@ -140,6 +142,8 @@ def read_objects(
             first = len(objects) * place // workers
             last = len(objects) * (place + 1) // workers
             for object_id in range(first, last):
+                if stop.is_set():
+                    break
                 row = read_object(
                     objects[object_id], parts.add, log_format=log_format, described=described, object_id=object_id + 1
                 )
@@ -149,8 +153,15 @@ def read_objects(
                 tell(done[0], done[1])
         return rows
 
-    with ThreadPoolExecutor(workers) as pool:
-        ledger = Ledger.of(row for rows in pool.map(stretch, range(workers)) for row in rows)
+    if workers == 1:  # here, not in a thread: standard input may be waited for, and an interrupt must end that
+        ledger = Ledger.of(stretch(0))
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                ledger = Ledger.of(row for rows in pool.map(stretch, range(workers)) for row in rows)
+            except BaseException:
+                stop.set()  # the other threads end after the object at hand
+                raise
     (folder / _LEDGER).write_text(json.dumps(ledger.as_dicts()), encoding="utf-8")
     (folder / "derived").mkdir()
 
