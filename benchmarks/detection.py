@@ -209,7 +209,7 @@ def report(seeds: Sequence[int], tallies: Mapping[tuple[str, int], Tally], given
 
 
 def alike(entries: Sequence[str]) -> list[str]:
-    """Entries `seed S variant: severity rule: title` by severity and rule: how many, in how many runs, and the first."""
+    """Entries `seed S variant: severity rule: title` by severity and rule: how many, in how many runs, the first."""
     groups: dict[str, list[str]] = defaultdict(list)
     for entry in entries:
         groups[entry.split(": ", 2)[1]].append(entry)
