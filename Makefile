@@ -13,7 +13,7 @@ PYTHON ?= $(shell .ci/python)
 PIP = pip_install() { $(BIN)/python -m pip install -qq --disable-pip-version-check "$$@"; }; pip_or_again() { pip_install "$$@" || pip_install "$$@"; }; pip_or_again
 WORKERS ?= 2
 
-.PHONY: help report test lint types tests notebooks format lab bench clean
+.PHONY: help report test lint types tests notebooks format outputs lab bench clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z]+):.*  ## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | column -t -s $$'\t' 2>/dev/null \
@@ -47,6 +47,12 @@ format: $(VENV)/.dev  ## put code and notebooks into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/nbstripout --keep-id notebooks/security_review.ipynb notebooks/performance_analysis.ipynb notebooks/cost_review.ipynb
+
+# What running adds about the Python that ran it.
+MACHINE := $(addprefix metadata.language_info.,codemirror_mode file_extension mimetype nbconvert_exporter pygments_lexer version)
+outputs: $(VENV)/.dev  ## run getting_started.ipynb and store its outputs, after a change that shows in them
+	$(BIN)/python -m nbconvert --to notebook --inplace --execute --ExecutePreprocessor.record_timing=False notebooks/getting_started.ipynb
+	$(BIN)/nbstripout --keep-id --keep-output --keep-count --extra-keys '$(MACHINE)' notebooks/getting_started.ipynb
 
 lab: $(VENV)/.lab  ## open JupyterLab on the notebooks
 	$(BIN)/python -m jupyterlab --notebook-dir=notebooks $(LAB_FLAGS)
