@@ -9,7 +9,8 @@ MAKEFLAGS += --no-builtin-rules
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell .ci/python)
-PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+# Twice, since an index may fail to answer once.
+PIP = pip_install() { $(BIN)/python -m pip install -qq --disable-pip-version-check "$$@"; }; pip_or_again() { pip_install "$$@" || pip_install "$$@"; }; pip_or_again
 WORKERS ?= 2
 
 .PHONY: help report test lint types tests notebooks format lab bench clean

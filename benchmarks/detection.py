@@ -195,16 +195,28 @@ def report(seeds: Sequence[int], tallies: Mapping[tuple[str, int], Tally], given
         f"On the same seeds without incidents ({runs} runs, {hours:,.0f} hours): {len(false)} findings of medium "
         f"or above, {len(false) / days:.2f} a day.",
     ]
+    beside = [one for t in tallies.values() for one in t.beside]
     for title, entries in (
         ("False findings on clean logs", false),
         ("Missed", [one for t in tallies.values() for one in t.missed]),
-        ("Beside the planted incidents, of medium or above", [one for t in tallies.values() for one in t.beside]),
+        ("Beside the planted incidents, of medium or above", alike(beside)),
     ):
         if entries:
             lines += ["", f"## {title}", "", *[f"- {entry}" for entry in entries[:60]]]
             lines += [f"- and {len(entries) - 60} more"] if len(entries) > 60 else []
     lines += ["", f"Seeds: {', '.join(str(seed) for seed in seeds)}.", ""]
     return "\n".join(lines)
+
+
+def alike(entries: Sequence[str]) -> list[str]:
+    """Entries `seed S variant: severity rule: title` by severity and rule: how many, in how many runs, the first."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for entry in entries:
+        groups[entry.split(": ", 2)[1]].append(entry)
+    return [
+        f"{kind}: {len(group)} in {len({one.split(':')[0] for one in group})} runs, such as: {group[0]}"
+        for kind, group in sorted(groups.items())
+    ]
 
 
 if __name__ == "__main__":

@@ -73,7 +73,10 @@ def prepared(
     allow_nothing: bool = False,
     progress: bool = True,
 ) -> tuple[Path, Inventory | None]:
-    """As `open`, `allow_nothing` too, but only make the files: the folder of derived tables, and the inventory used."""
+    """As `open`, with the same parameters (`allow_nothing` too), but only make the files.
+
+    Returns the folder of derived tables and the inventory that was used.
+    """
     since_s, until_s, notes = period_of(source, since, until)
     _check_cidrs(cidrs)
     store.sweep()

@@ -70,7 +70,7 @@ class Answer:
 
 
 def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a small table as dicts by column name."""
+    """The rows of a small table `frame` as dicts by column name."""
     return [dict(zip(map(str, frame.columns), row, strict=True)) for row in frame.itertuples(index=False, name=None)]
 
 

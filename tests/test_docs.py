@@ -199,6 +199,8 @@ def test_the_shared_parameters_are_those_that_functions_have():
         if not inspect.isclass(thing)
         for name in inspect.signature(inspect.unwrap(thing)).parameters
     }
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        taken |= set(re.findall(r"^\s*\"(\w+): (?:str|int|float|bool|list) = ", path.read_text(encoding="utf-8"), re.M))
     assert shared_parameters() - taken == set()
 
 

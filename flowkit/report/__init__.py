@@ -9,6 +9,7 @@ whole or not at all. The same input gives the same files but for the stamp that 
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -109,7 +110,7 @@ def attempt(
     since_s, until_s = _read(source, common, settled)
     period = {"since": iso(since_s), "until": iso(until_s), "since_s": since_s, "until_s": until_s}
     folder = Path(out) / period_name(since_s, until_s)
-    with tempfile.TemporaryDirectory(prefix="fk-run-") as staging:
+    with tempfile.TemporaryDirectory(prefix="fk-run-", dir=_near()) as staging:
         jobs = [
             _job(path, settled[path.stem], period, Path(staging), without_options(source), limits or Limits())
             for path in paths
@@ -162,6 +163,16 @@ def _read(source: str, common: Mapping[str, Any], settled: Mapping[str, dict[str
 
 #: The common parameters that say what is read and how, and so the logs are opened with.
 _READING = ("since", "until", "inventory", "log_format", "cidrs")
+
+
+def _near() -> str | None:
+    """Where a run's folder goes: the usual place, unless its name is too long for the sockets in it.
+
+    A socket's whole path may have 107 characters (Linux; 103 on macOS), and the kernel's own part takes about 35.
+    """
+    usual = tempfile.gettempdir()
+    short = "/tmp"  # noqa: S108 - the folder made in it is private to this user
+    return short if len(usual) > 60 and os.access(short, os.W_OK) else None
 
 
 def _paths(names: str | Sequence[str]) -> list[Path]:

@@ -42,12 +42,12 @@ WITH let_in AS (
   LEFT JOIN (SELECT DISTINCT observer FROM gaps WHERE log_status <> 'NODATA') g ON g.observer = r.interface_id
   WHERE i.observer IS NULL OR g.observer IS NOT NULL
 )
-SELECT r.group_id, r.group_name, r.rule_id, max(r.protocol) AS rule_protocol, max(r.from_port) AS from_port,
+SELECT CASE WHEN max(c.conversations) > 0 THEN 'used'
+            WHEN $complete AND max(n.rule_id) IS NULL THEN 'unused' ELSE 'not seen' END AS judgement,
+       r.group_name, r.rule_id, max(r.protocol) AS rule_protocol, max(r.from_port) AS from_port,
        max(r.to_port) AS to_port, min(r.source) AS source, CAST(count(DISTINCT r.interface_id) AS BIGINT) AS interfaces,
        COALESCE(max(c.conversations), 0) AS conversations, COALESCE(max(c.sources), 0) AS sources,
-       max(c.last_s) AS last_s,
-       CASE WHEN max(c.conversations) > 0 THEN 'used'
-            WHEN $complete AND max(n.rule_id) IS NULL THEN 'unused' ELSE 'not seen' END AS judgement
+       max(c.last_s) AS last_s, r.group_id
 FROM group_rules r
 LEFT JOIN credit c ON c.group_id = r.group_id AND c.rule_id = r.rule_id
 LEFT JOIN incomplete n ON n.group_id = r.group_id AND n.rule_id = r.rule_id

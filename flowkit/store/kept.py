@@ -19,6 +19,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -151,11 +152,14 @@ def read_objects(
     workers = max(1, min(os.cpu_count() or 1, len(objects)))
     done = [0, 0]
     firsts = [len(objects) * place // workers for place in range(workers + 1)]
+    stop = threading.Event()
 
     def stretch(place: int, ready: Iterator[tuple[int, Object]]) -> list[LedgerRow]:
         rows = []
         with _Parts(folder, place) as parts:
             for at, each in ready:
+                if stop.is_set():
+                    break
                 row = read_object(
                     each, parts.add, log_format=log_format, described=described, object_id=firsts[place] + at + 1
                 )
@@ -166,8 +170,16 @@ def read_objects(
         return rows
 
     stretches = [objects[first:last] for first, last in pairwise(firsts)]
-    with fetched_ahead(stretches) as ready, ThreadPoolExecutor(workers) as pool:
-        ledger = Ledger.of(row for rows in pool.map(stretch, range(workers), ready) for row in rows)
+    with fetched_ahead(stretches) as ready:
+        if workers == 1:  # here, not in a thread: standard input may be waited for, and an interrupt must end that
+            ledger = Ledger.of(stretch(0, ready[0]))
+        else:
+            with ThreadPoolExecutor(workers) as pool:
+                try:
+                    ledger = Ledger.of(row for rows in pool.map(stretch, range(workers), ready) for row in rows)
+                except BaseException:
+                    stop.set()  # the other threads end after the object at hand
+                    raise
     (folder / _LEDGER).write_text(json.dumps(ledger.as_dicts()), encoding="utf-8")
     (folder / "derived").mkdir()
     return not any(row.unreached for row in ledger)
