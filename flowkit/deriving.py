@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -37,11 +38,14 @@ def _parts(kept: Path) -> list[str]:
     return sorted(str(path) for path in kept.glob("part-*.parquet"))
 
 
-def _read(engine: DuckDB, kept: Path) -> list[str]:
-    """Make `raw_records` over the kept Parquet files; the columns it has."""
+def _read(engine: DuckDB, kept: Path, window: tuple[int, int] | None) -> list[str]:
+    """Make `raw_records` over the kept Parquet files; the columns it has. With a window, only of starts within it."""
     parts = _parts(kept)
     if parts:
-        engine.execute(f"CREATE VIEW raw_records AS SELECT * FROM read_parquet({_list(parts)}, union_by_name = true)")
+        rows = f"SELECT * FROM read_parquet({_list(parts)}, union_by_name = true)"
+        if window is not None:
+            rows = bind(f"{rows} WHERE start_s >= $from_s AND start_s < $to_s", from_s=window[0], to_s=window[1])
+        engine.execute(f"CREATE OR REPLACE VIEW raw_records AS {rows}")
     else:
         engine.execute("CREATE TABLE raw_records (flow_log_id VARCHAR)")
     return list(engine.run("SELECT * FROM raw_records LIMIT 0").column_names)
@@ -71,12 +75,18 @@ def derive(
     since_s: int | None,
     until_s: int | None,
     cidrs: Sequence[str],
+    *,
+    notes: Sequence[str] = (),
 ) -> None:
-    """Make the tables from the records in `kept` and write them, with the facts about them, into `staging`."""
+    """Make the tables from the records in `kept` and write them, with the facts about them, into `staging`.
+
+    `notes`: sentences about how this came to be read, with which `Flows.notes` begins.
+    """
     scratch = staging / "scratch"
     engine = DuckDB(scratch=scratch, memory_limit=os.environ.get("FLOWKIT_MEMORY", MEMORY))
     try:
-        columns = _read(engine, kept)
+        window = store.window_of(kept)
+        columns = _read(engine, kept, window)
         formats = _formats(ledger)
         richness: dict[str, int] = {}
         for one in formats:
@@ -96,16 +106,19 @@ def derive(
         for name in _SUPPORT:
             path = literal(str(staging / f"{name}.parquet"))
             engine.execute(f"COPY {name} TO {path} (FORMAT parquet, COMPRESSION zstd)")
+        counted = engine.run(records.COUNTED).column(0)[0].as_py()
         outside: list[dict[str, Any]] = []
         if bounded:
+            if window is not None and _parts(kept):
+                _read(engine, kept, None)  # what lies outside the window lies outside the period too
             outside = engine.run(bind(records.OUTSIDE, since_s=facts.since_s, until_s=facts.until_s)).to_pylist()
-        counted = engine.run(records.COUNTED).column(0)[0].as_py()
         details = {
             "facts": asdict(facts),
             "bounded": bounded,
             "outside": outside,
             "records": counted,
             "cidrs": list(cidrs),
+            "notes": list(notes),
         }
         (staging / "facts.json").write_text(json.dumps(details), encoding="utf-8")
     finally:
@@ -117,11 +130,12 @@ def derive(
 def reopened(folder: Path, inventory: Inventory | None, source: str) -> Flows:
     """Flows over the tables in `folder`. Nothing is computed: everything is a view over files."""
     kept = folder.parent.parent
+    pin = store.hold(kept)
     details = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
     facts = Facts(**details["facts"])
     spill = Path(tempfile.gettempdir()) / f"flowkit-{os.getpid()}"
     engine = DuckDB(scratch=spill, memory_limit=os.environ.get("FLOWKIT_MEMORY", MEMORY))
-    columns = _read(engine, kept)
+    columns = _read(engine, kept, store.window_of(kept))
     engine.execute(f"CREATE VIEW records AS {records.records_sql(columns)}")
     for name, table in enrichment(inventory, details["cidrs"]).items():
         engine.register(name, table)
@@ -137,9 +151,11 @@ def reopened(folder: Path, inventory: Inventory | None, source: str) -> Flows:
         formats=_formats(stored),
         ledger=ledger,
         inventory=inventory,
-        notes=_notes(ledger, details["records"]),
+        notes=(*details.get("notes", ()), *_notes(ledger, details["records"])),
     )
     flows.__dict__["records"] = details["records"]  # counted when the tables were made
+    if pin is not None:
+        weakref.finalize(flows, os.close, pin)
     if not details["records"] and not ledger.totals["records"]:
         flows.notes = (*flows.notes, ledger.why_no_records())
     return flows
@@ -156,7 +172,7 @@ def _in_period(ledger: Ledger, outside: Sequence[Mapping[str, Any]]) -> Ledger:
         replace(
             row,
             **{part: getattr(row, part) - n for part, n in moved.get(row.object_id, {}).items()},
-            out_of_period=sum(moved.get(row.object_id, {}).values()),
+            out_of_period=row.out_of_period + sum(moved.get(row.object_id, {}).values()),
         )
         for row in ledger
     )

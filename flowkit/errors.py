@@ -2,6 +2,7 @@
 
 FlowkitError
 ├── SourceError        nothing there, or nothing that could be read
+├── StoreError         a store that cannot be used, or that is damaged
 ├── FormatError        a log format that cannot be understood (names file and line)
 ├── MissingField       a question needs a field that this log lacks
 ├── ParameterError     an unknown or mistyped parameter
@@ -21,6 +22,7 @@ __all__ = [
     "PriceError",
     "ReportError",
     "SourceError",
+    "StoreError",
 ]
 
 
@@ -30,6 +32,10 @@ class FlowkitError(Exception):
 
 class SourceError(FlowkitError):
     """A source that does not exist, or of which nothing could be read."""
+
+
+class StoreError(FlowkitError):
+    """A store that is none, has another format, lies where it cannot be safe, or is damaged."""
 
 
 class FormatError(FlowkitError):

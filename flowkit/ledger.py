@@ -52,6 +52,7 @@ class LedgerRow:
     `fields` are AWS's names in order; `unknown_fields` those of them that the field table lacks. `repeats` counts
     records that Firehose wrote twice (kept) and CloudWatch events that came twice (dropped before they count as lines).
     `text_bytes` is the uncompressed size of the log text, for Parquet an estimate of what the text would have been.
+    `unreached`: its bytes could not all be had (denied, cut off, gone), so the next run tries it again.
     """
 
     object_id: int
@@ -76,6 +77,7 @@ class LedgerRow:
     text_bytes: int = 0
     samples: tuple[Sample, ...] = ()
     message: str = ""
+    unreached: bool = False
 
     @property
     def balanced(self) -> bool:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from flowkit.opening import objects_of
+from flowkit.opening import objects_of, period_of
 from flowkit.parse import read_object
 from flowkit.show.format import shown
-from flowkit.sources import Object
+from flowkit.sources import Object, without_options
 
 __all__ = ["Plan", "plan"]
 
@@ -38,6 +38,8 @@ class Plan:
 
     def __str__(self) -> str:
         objects = "object" if self.objects == 1 else "objects"
+        if self.unknown_sizes == self.objects:
+            return f"{self.source}: {self.objects:,} {objects}; how much they hold is not known before they are read."
         text = f"{self.source}: {self.objects:,} {objects}, {shown('size_bytes', self.bytes)}"
         if self.unknown_sizes:
             text += f" (the size of {self.unknown_sizes:,} is not known)"
@@ -45,17 +47,19 @@ class Plan:
         return f"{text}; about {self.estimated_records:,} records (estimated), {seconds:,} s to read."
 
 
-def plan(source: str | Sequence[str]) -> Plan:
+def plan(source: str | Sequence[str], *, since: str | int = "", until: str | int = "") -> Plan:
     """Count what a source names, and estimate the records in it from three of its objects.
 
-    Raises SourceError where it names nothing.
+    `since` and `until` as in `flowkit.open`: of a remote source, only the objects of this period count, by default
+    those of its last full day. Raises SourceError where it names nothing.
     """
-    found = objects_of(source)
+    since_s, until_s, _ = period_of(source, since, until)
+    found = objects_of(source, since_s=since_s, until_s=until_s)
     known = [each for each in found if each.size is not None]
     size = sum(each.size or 0 for each in known)
     records = round(size * _records_per_byte(known))
     return Plan(
-        source=source if isinstance(source, str) else ", ".join(source),
+        source=", ".join(without_options(one) for one in ([source] if isinstance(source, str) else source)),
         objects=len(found),
         bytes=size,
         unknown_sizes=len(found) - len(known),

@@ -118,8 +118,8 @@ def test_a_source_that_names_nothing_says_what_to_do(tmp_path: Path) -> None:
         "Name a file, a folder, a glob, or sample: for the bundled logs.",
         f"{tmp_path}/*.gz": f"Nothing matches {tmp_path}/*.gz. "
         "Quote the pattern, and write ** for folders of any depth.",
-        "s3://bucket/prefix": "s3://bucket/prefix cannot be read directly yet. Copy the objects to a folder first "
-        "(aws s3 sync) and name that folder.",
+        "athena:logs.flows": "athena:logs.flows cannot be read directly yet. Unload the table to files first "
+        "and name their folder.",
     }
     for source, message in expected.items():
         with pytest.raises(SourceError) as error:

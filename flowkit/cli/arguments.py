@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from flowkit.cli import storing
 from flowkit.finding import SEVERITIES
 
 __all__ = ["parser"]
 
-_SOURCE = "a file, a folder, a glob, - for standard input, or sample: for the bundled logs"
+_SOURCE = (
+    "a file, a folder, a glob, - for standard input, sample: for the bundled logs, s3://bucket/prefix, "
+    "or cloudwatch:LOG-GROUP"
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     _inspect(commands)
     _convert(commands)
     _plan(commands)
+    storing.add(commands, _add, _SOURCE)
     _generate(commands)
     _notebooks(commands)
     return top
@@ -86,6 +91,7 @@ def _report(commands: Any) -> None:
     made.add_argument("name", metavar="REPORT", help="security, performance, cost, all, or the path of a notebook")
     made.add_argument("source", metavar="SOURCE", help=_SOURCE)
     made.add_argument("--out", default="", metavar="DIR", help="where to write (default: reports)")
+    made.add_argument("--store", default="", metavar="DIR", help="read what is new into this store, and report from it")
     made.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the notebook")
     made.add_argument("--baseline", default="", metavar="RUN.json", help="an earlier report's JSON to compare with")
     made.add_argument("--config", default="", metavar="FILE", help="TOML with any of these options and [parameters]")
@@ -136,6 +142,8 @@ def _plan(commands: Any) -> None:
     made = _add(commands, "plan", "say how much there is to read, before reading it", "  flowkit plan logs/")
     made.add_argument("source", metavar="SOURCE", help=_SOURCE)
     made.add_argument("--json", action="store_true", help="print it as JSON")
+    made.add_argument("--since", default="", metavar="TIME", help="of a remote source, only objects from this instant")
+    made.add_argument("--until", default="", metavar="TIME", help="to this instant, not included")
 
 
 def _generate(commands: Any) -> None:

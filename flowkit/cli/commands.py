@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flowkit.cli.storing import ingest, into_store, store
 from flowkit.errors import ParameterError, ReportError
 
 if TYPE_CHECKING:
     from flowkit.flows import Flows
 
-__all__ = ["convert", "findings", "generate", "inspect", "notebooks", "plan", "report"]
+__all__ = ["convert", "findings", "generate", "ingest", "inspect", "notebooks", "plan", "report", "store"]
 
 
 def report(options: argparse.Namespace) -> int:
@@ -25,8 +26,13 @@ def report(options: argparse.Namespace) -> int:
     talk = options.progress or sys.stderr.isatty()
     defaults = Limits()
     limits = Limits(cell_s=wanted["cell_timeout"] or defaults.cell_s, run_s=wanted["timeout"] or defaults.run_s)
+    if options.store:
+        wanted["since"], wanted["until"] = into_store(
+            options.store, options.source, wanted["since"], wanted["until"], wanted["inventory"], wanted["log_format"]
+        )
     result = attempt(
-        options.name, options.source, out=wanted["out"] or "reports", since=wanted["since"], until=wanted["until"],
+        options.name, options.store or options.source, out=wanted["out"] or "reports",
+        since=wanted["since"], until=wanted["until"],
         parameters=wanted["parameters"], baseline=wanted["baseline"], limits=limits,
         log=(lambda line: print(line, file=sys.stderr, flush=True)) if talk else None,
     )  # fmt: skip
@@ -86,7 +92,7 @@ def plan(options: argparse.Namespace) -> int:
     """`flowkit plan`."""
     from flowkit.plan import plan as estimate
 
-    estimated = estimate(options.source)
+    estimated = estimate(options.source, since=options.since, until=options.until)
     if options.json:
         _print_json(estimated.as_dict())
     else:

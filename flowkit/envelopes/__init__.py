@@ -15,9 +15,9 @@ from typing import BinaryIO, cast
 
 from flowkit.envelopes.csvs import message_column, messages
 from flowkit.envelopes.documents import Documents
-from flowkit.envelopes.streams import Bad, Fault, blocks, gunzip, pieces_of, recoded
+from flowkit.envelopes.streams import Bad, Fault, Unreached, blocks, gunzip, pieces_of, recoded
 
-__all__ = ["Bad", "Fault", "Unwrapped", "unwrap"]
+__all__ = ["Bad", "Fault", "Unreached", "Unwrapped", "unwrap"]
 
 _HEAD = 64 * 1024
 _DEPTH = 3  # gzip inside gzip happens when an upload tool packs once more

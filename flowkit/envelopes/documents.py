@@ -3,13 +3,15 @@
 Values may be separated by newlines, stand side by side, or sit in one array; an array of events is read one event at a
 time, so a large answer of `aws logs filter-log-events` needs no more memory than a small one. A CloudWatch event that
 comes twice (same id, same text) is dropped and counted; a Firehose record that comes twice is kept and counted, since
-it may be two records alike. Blind spot: after two million Firehose records in one object no more repeats are sought.
+it may be two records alike. Blind spots: after two million Firehose records in one object no more repeats are sought;
+nor is a CloudWatch event known again once at least half a million others of its object came between.
 Sources: CloudWatch Logs User Guide, "Using subscription filters"; Kinesis and Firehose event shapes of AWS Lambda.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -23,6 +25,7 @@ __all__ = ["Documents"]
 _LISTS = ("events", "logEvents", "records", "Records")
 _WHOLE = 1024 * 1024  # an object up to this size is decoded in one go
 _REMEMBERED = 2_000_000
+_EVENTS_REMEMBERED = 500_000  # twice as many at most; pages of CloudWatch repeat what is near
 
 
 class Documents:
@@ -34,7 +37,8 @@ class Documents:
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._text = JsonText(pieces)
-        self._events: set[tuple[str, str]] = set()
+        self._events: set[bytes] = set()
+        self._events_before: set[bytes] = set()
         self._messages: set[int] = set()
         self._began = False
         self.envelope = ""
@@ -163,12 +167,21 @@ class Documents:
                 yield Bad("is a log event without a message", shown[:200], len(shown))
                 continue
             name = _word(event.get("id")) or _word(event.get("eventId"))
-            if name:
-                if (name, message) in self._events:
-                    self.repeats += 1
-                    continue
-                self._events.add((name, message))
+            if name and self._known(name, message):
+                self.repeats += 1
+                continue
             yield from _as_lines(message)
+
+    def _known(self, name: str, message: str) -> bool:
+        """Whether this event came before. Remembered in two halves, so that memory stays flat."""
+        text = f"{name}\0{message}".encode("utf-8", "surrogatepass")
+        mark = hashlib.blake2b(text, digest_size=16).digest()
+        if mark in self._events or mark in self._events_before:
+            return True
+        if len(self._events) >= _EVENTS_REMEMBERED:
+            self._events, self._events_before = set(), self._events
+        self._events.add(mark)
+        return False
 
     def _record(self, message: Any) -> Iterator[bytes | Bad]:
         if not isinstance(message, str):

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from isal import isal_zlib
 
-__all__ = ["BLOCK", "MAX_LINE", "Bad", "Fault", "blocks", "gunzip", "pieces_of", "recoded"]
+__all__ = ["BLOCK", "MAX_LINE", "Bad", "Fault", "Unreached", "blocks", "gunzip", "pieces_of", "recoded"]
 
 #: Bytes read at once, bytes of text handed on at once, and the longest line that is still taken for one.
 PIECE = 256 * 1024
@@ -25,6 +25,10 @@ Pieces = Iterable[bytes]
 
 class Fault(Exception):
     """The object is damaged from here on. Its message is a sentence for the ledger."""
+
+
+class Unreached(Fault):
+    """The bytes from here on could not be had: nothing says that the object itself is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ def pieces_of(file: BinaryIO) -> Iterator[bytes]:
         try:
             piece = file.read(PIECE)
         except OSError as error:
-            raise Fault(f"Reading failed: {error.strerror or error}.") from error
+            raise Unreached(f"Reading failed: {error.strerror or error}.") from error
         if not piece:
             return
         yield piece

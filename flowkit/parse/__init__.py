@@ -3,7 +3,8 @@
     row = read_object(object_, batches.append, log_format="", object_id=0)
 
 The format of each line is settled by this ladder: header line, Parquet schema, `log_format=`, what AWS says of the flow
-log, the default format where a line has exactly its 14 values and they type-check; else the object is unreadable.
+log, or of the flow logs that write into the log group, the default format where a line has exactly its 14 values and
+they type-check; else the object is unreadable.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from flowkit.envelopes import Fault, Unwrapped, unwrap
+from flowkit.envelopes import Fault, Unreached, Unwrapped, unwrap
 from flowkit.ledger import LedgerRow
 from flowkit.parse.layout import ADDED, Layout, arrow_schema
 from flowkit.parse.parquet import read_parquet
+from flowkit.parse.several import SeveralReader, disagreeing, formats_of
 from flowkit.parse.tally import Sink, Tally, wanted_layout, without_export_time
 from flowkit.parse.text import TextReader
-from flowkit.sources import Object
+from flowkit.sources import LogGroup, Object
 
 __all__ = ["ADDED", "Sink", "arrow_schema", "read_object"]
 
@@ -40,19 +42,26 @@ def read_object(
     object raises: damage is a status. What `sink` raises goes through, and so does FormatError for a bad `log_format`.
     """
     tally = Tally(source.name, object_id, source.hints, sink)
+    group = source.log_group
+    if group is not None:
+        tally.notes += [group.note] if group.note else []
+        described = {**(described or {}), **formats_of(group, tally.hints.flow_log_id)}
     told = partial(wanted_layout, log_format, described or {}, tally.hints.flow_log_id)
     told()  # a format string that cannot be understood is the caller's error, not the object's
     if source.refused is not None:
+        tally.unreached = source.refused[0] == "unreadable"
         return tally.row(*source.refused)
     try:
         file = source.open()
     except OSError as error:
+        tally.unreached = True
         return tally.row("unreadable", f"It cannot be opened: {error.strerror or error}.")
     with file:
         try:
             unwrapped = unwrap(file)
         except Fault as fault:
-            tally.envelope = "gzip"
+            tally.unreached = isinstance(fault, Unreached)
+            tally.envelope = "" if tally.unreached else "gzip"
             return tally.row("unreadable", str(fault))
         tally.envelope = unwrapped.envelope
         if unwrapped.foreign:
@@ -60,20 +69,28 @@ def read_object(
         if unwrapped.parquet is not None:
             with unwrapped.parquet as parquet:
                 return read_parquet(parquet, tally)
-        return _read_text(unwrapped, tally, told, fast)
+        return _read_text(unwrapped, tally, told, fast, group)
 
 
 def _read_text(
-    unwrapped: Unwrapped, tally: Tally, told: Callable[[str], tuple[Layout, str] | None], fast: bool
+    unwrapped: Unwrapped,
+    tally: Tally,
+    told: Callable[[str], tuple[Layout, str] | None],
+    fast: bool,
+    group: LogGroup | None,
 ) -> LedgerRow:
     """All blocks of text, then the verdict on the object."""
     documents = unwrapped.documents
 
     def wanted() -> tuple[Layout, str] | None:
-        given = told(documents.log_group if documents else "")
+        given = told(group.name if group else documents.log_group if documents else "")
         return without_export_time(given) if unwrapped.envelope == "export" else given
 
-    reader = TextReader(tally, wanted, fast=fast)
+    reader: TextReader
+    if group is not None and disagreeing(group) and wanted() is None:
+        reader = SeveralReader(tally, group)
+    else:
+        reader = TextReader(tally, wanted, fast=fast)
     damage = ""
     blocks = iter(unwrapped.blocks)
     while True:
@@ -81,6 +98,7 @@ def _read_text(
             block = next(blocks, None)
         except Fault as fault:
             damage = str(fault)
+            tally.unreached = isinstance(fault, Unreached)
             break
         if block is None:
             break

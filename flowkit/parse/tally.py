@@ -38,6 +38,7 @@ class Tally:
         self.malformed = self.repeats = self.text_bytes = 0
         self.samples: list[Sample] = []
         self.notes: list[str] = []
+        self.unreached = False
 
     def use(self, layout: Layout, provenance: str) -> None:
         """From here on lines have this format. The first one is the one that the ledger names."""
@@ -98,6 +99,7 @@ class Tally:
             text_bytes=self.text_bytes,
             samples=tuple(self.samples),
             message=" ".join([message, *self.notes]).strip(),
+            unreached=self.unreached,
         )
 
 

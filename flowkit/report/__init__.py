@@ -23,6 +23,7 @@ from flowkit.report.parameters import Parameter, parameters_of, settle
 from flowkit.report.places import REPORTS, find_notebook, load_notebook, period_name, write
 from flowkit.report.run import Job, Limits, run_jobs
 from flowkit.show.format import clean
+from flowkit.sources import is_remote, without_options
 
 __all__ = ["Limits", "ReportFile", "ReportResult", "report"]
 
@@ -101,14 +102,19 @@ def attempt(
     }
     given = {"source": source, **(parameters or {})}
     given |= {name: value for name, value in (("since", since), ("until", until), ("baseline", baseline)) if value}
+    if is_remote(source):
+        given |= _last_day(source, given, {name for known in declared.values() for name in known}, say)
     settled = settle(declared, given)
     common = {name: value for values in settled.values() for name, value in values.items() if name in _READING}
-    say(f"reading {source}")
+    say(f"reading {without_options(source)}")
     since_s, until_s = _read(source, common, settled)
     period = {"since": iso(since_s), "until": iso(until_s), "since_s": since_s, "until_s": until_s}
     folder = Path(out) / period_name(since_s, until_s)
     with tempfile.TemporaryDirectory(prefix="fk-run-", dir=_near()) as staging:
-        jobs = [_job(path, settled[path.stem], period, Path(staging), source, limits or Limits()) for path in paths]
+        jobs = [
+            _job(path, settled[path.stem], period, Path(staging), without_options(source), limits or Limits())
+            for path in paths
+        ]
         outcomes = run_jobs(jobs, limits or Limits(), say, side_by_side=side_by_side)
         files, failures = [], []
         for job, outcome in zip(jobs, outcomes, strict=True):
@@ -126,20 +132,33 @@ def attempt(
     return ReportResult(folder, Path(out) / "index.html", tuple(files), tuple(failures))
 
 
+def _last_day(source: str, given: Mapping[str, Any], known: set[str], say: Callable[[str], None]) -> dict[str, str]:
+    """The period of a remote source for which none is given, as the parameters of it that some notebook knows."""
+    from flowkit.opening import period_of
+
+    since_s, until_s, notes = period_of(source, given.get("since", ""), given.get("until", ""))
+    if not notes:
+        return {}
+    say(" ".join(notes))
+    return {name: str(at_s) for name, at_s in (("since", since_s), ("until", until_s)) if name in known}
+
+
 def _read(source: str, common: Mapping[str, Any], settled: Mapping[str, dict[str, Any]]) -> tuple[int, int]:
     """Read the logs, so that each notebook finds them read, and give back the period.
 
-    Standard input can be read only once: notebooks are then told where its records are kept.
+    Standard input can be read only once, and a remote source is not listed again: notebooks are then told where the
+    records are kept.
     """
     from flowkit.deriving import reopened
     from flowkit.opening import prepared
 
     derived, inventory = prepared(source, **common)
-    if source == "-":
+    with reopened(derived, inventory, source) as flows:
+        period = flows.period
+    if source == "-" or is_remote(source):
         for values in settled.values():
             values["source"] = str(derived.parent.parent)
-    with reopened(derived, inventory, source) as flows:
-        return flows.period
+    return period
 
 
 #: The common parameters that say what is read and how, and so the logs are opened with.

@@ -1,4 +1,4 @@
-"""What was read, kept: Parquet files of records, the ledger, and the tables made from them.
+"""The cache: Parquet files of records, the ledger, and the tables made from them.
 
 A folder of its own in the cache for each set of objects, so that the notebooks of a run, and later runs over the
 same objects, read nothing twice:
@@ -21,8 +21,9 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,17 @@ if TYPE_CHECKING:
 
     from flowkit.sources import Object
 
-__all__ = ["UNUSED_DAYS", "cache_folder", "digest", "is_store", "publish", "read_ledger", "read_objects", "sweep"]
+__all__ = [
+    "FORMAT",
+    "UNUSED_DAYS",
+    "cache_folder",
+    "digest",
+    "is_store",
+    "publish",
+    "read_ledger",
+    "read_objects",
+    "sweep",
+]
 
 #: Raised when a change in reading or in the tables makes kept files wrong.
 FORMAT = 1
@@ -65,14 +76,18 @@ def is_store(folder: str) -> bool:
     return (Path(folder) / _LEDGER).is_file() and (Path(folder) / "derived").is_dir()
 
 
-def publish(folder: Path, fill: Callable[[Path], None]) -> Path:
-    """Make `folder` whole or not at all: `fill` writes into a staging folder, which is then renamed."""
+def publish(folder: Path, fill: Callable[[Path], bool | None]) -> Path:
+    """Make `folder` whole or not at all: `fill` writes into a staging folder, which is then renamed.
+
+    The folder made. Where `fill` gives back False, no other run shall find it, and it gets a name of its own.
+    """
     if folder.exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        fill(staging)
+        if fill(staging) is False:
+            folder = folder.with_name(f"{folder.name}-{time.time_ns():x}")
         for path in staging.rglob("*"):
             if path.is_file():
                 _sync(path)
@@ -97,7 +112,7 @@ def _sync(path: Path) -> None:
 
 
 def sweep(now_s: float | None = None) -> None:
-    """Remove what nobody used for UNUSED_DAYS, and staging folders that a killed run left behind a day ago."""
+    """Remove what nobody used for UNUSED_DAYS, and after a day what a killed run left or no other run can use."""
     logs = cache_folder() / "logs"
     if not logs.is_dir():
         return
@@ -107,7 +122,7 @@ def sweep(now_s: float | None = None) -> None:
             used_s = folder.stat().st_mtime
         except OSError:
             continue
-        days = 1 if folder.name.startswith(".") else UNUSED_DAYS
+        days = 1 if folder.name.startswith(".") or "-" in folder.name else UNUSED_DAYS
         if now_s - used_s > days * 86_400:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -125,27 +140,28 @@ def read_objects(
     log_format: str | Mapping[str, str],
     described: Mapping[str, str],
     tell: Callable[[int, int], None],
-) -> None:
+) -> bool:
     """Read every object into Parquet files in `folder`, with the ledger. One thread a core, a stretch of objects each.
 
-    `tell(objects, records)` is called as objects are done. Memory is bounded by a row group per thread and schema.
+    `tell(objects, records)` is called as objects are done. Memory is bounded by a row group per thread and schema, and
+    by what is fetched ahead of remote objects. False where some object could not be reached (the ledger says which).
     """
     from flowkit.parse import read_object
+    from flowkit.sources.ahead import fetched_ahead
 
     workers = max(1, min(os.cpu_count() or 1, len(objects)))
     done = [0, 0]
+    firsts = [len(objects) * place // workers for place in range(workers + 1)]
     stop = threading.Event()
 
-    def stretch(place: int) -> list[LedgerRow]:
+    def stretch(place: int, ready: Iterator[tuple[int, Object]]) -> list[LedgerRow]:
         rows = []
         with _Parts(folder, place) as parts:
-            first = len(objects) * place // workers
-            last = len(objects) * (place + 1) // workers
-            for object_id in range(first, last):
+            for at, each in ready:
                 if stop.is_set():
                     break
                 row = read_object(
-                    objects[object_id], parts.add, log_format=log_format, described=described, object_id=object_id + 1
+                    each, parts.add, log_format=log_format, described=described, object_id=firsts[place] + at + 1
                 )
                 rows.append(row)
                 done[0] += 1
@@ -153,17 +169,20 @@ def read_objects(
                 tell(done[0], done[1])
         return rows
 
-    if workers == 1:  # here, not in a thread: standard input may be waited for, and an interrupt must end that
-        ledger = Ledger.of(stretch(0))
-    else:
-        with ThreadPoolExecutor(workers) as pool:
-            try:
-                ledger = Ledger.of(row for rows in pool.map(stretch, range(workers)) for row in rows)
-            except BaseException:
-                stop.set()  # the other threads end after the object at hand
-                raise
+    stretches = [objects[first:last] for first, last in pairwise(firsts)]
+    with fetched_ahead(stretches) as ready:
+        if workers == 1:  # here, not in a thread: standard input may be waited for, and an interrupt must end that
+            ledger = Ledger.of(stretch(0, ready[0]))
+        else:
+            with ThreadPoolExecutor(workers) as pool:
+                try:
+                    ledger = Ledger.of(row for rows in pool.map(stretch, range(workers), ready) for row in rows)
+                except BaseException:
+                    stop.set()  # the other threads end after the object at hand
+                    raise
     (folder / _LEDGER).write_text(json.dumps(ledger.as_dicts()), encoding="utf-8")
     (folder / "derived").mkdir()
+    return not any(row.unreached for row in ledger)
 
 
 class _Parts:
