@@ -82,9 +82,7 @@ ROOMS_OF_LIBRARIES = {
 CLOCK_ROOMS = {"store", "opening", "report", "cli", "aws", "inventory"}
 
 #: Files over 300 lines: their limit, and why they are one file.
-LONG = {
-    "flowkit.tables.conversations": (480, "one chain of SQL steps, each reading the one before"),
-}
+LONG = {}
 
 SPEAKING = {"cli", "__main__"}
 #: Rooms that ask nothing of a table: no SQL.
