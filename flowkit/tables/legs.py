@@ -8,7 +8,7 @@ from a to b.
 from __future__ import annotations
 
 from flowkit.engines import bind
-from flowkit.tables.records import ELECTED_JOIN, ELECTED_WHERE, LATE_JOIN
+from flowkit.tables.records import DIRECTION, ELECTED_JOIN, ELECTED_WHERE, LATE_JOIN
 
 __all__ = ["LONG_TUPLES", "SESSIONS", "SIDES", "UNSEEN_TRANSIT", "legs_sql", "or_flags"]
 
@@ -34,9 +34,7 @@ WITH placed AS (
          CASE WHEN r.action = 'REJECT' AND NOT $late THEN 1 ELSE 0 END AS refused,
          CASE WHEN r.action = 'ACCEPT' THEN 1 ELSE 0 END AS passed, CASE WHEN $late THEN 1 ELSE 0 END AS late,
          i.role, i.observer,
-         COALESCE(r.flow_direction,
-           CASE WHEN r.srcaddr = i.own_address OR r.srcaddr = i.own_ipv6 THEN 'egress'
-                WHEN r.dstaddr = i.own_address OR r.dstaddr = i.own_ipv6 THEN 'ingress' END) AS direction,
+         $direction AS direction,
          COALESCE(r.pkt_srcaddr, r.srcaddr) AS src, COALESCE(r.pkt_dstaddr, r.dstaddr) AS dst,
          r.pkt_srcaddr IS NOT NULL OR r.pkt_dstaddr IS NOT NULL AS has_packet_address,
          $src_net AS src_net, $dst_net AS dst_net
@@ -79,7 +77,8 @@ def legs_sql(*, transit: bool, late: bool, overlap: bool, from_s: int | None, to
     if from_s is not None:
         where += bind("\n    AND r.start_s >= $from_s AND r.start_s < $to_s", from_s=from_s, to_s=to_s)
     return (
-        _LEGS.replace("$joins", (LATE_JOIN if late else "") + (ELECTED_JOIN if overlap else ""))
+        _LEGS.replace("$direction", DIRECTION)
+        .replace("$joins", (LATE_JOIN if late else "") + (ELECTED_JOIN if overlap else ""))
         .replace("$where", where)
         .replace("$late", "l.observer IS NOT NULL" if late else "FALSE")
         .replace("$kind", "=" if transit else "<>")

@@ -10,6 +10,7 @@ from flowkit.fields import FIELDS_BY_COLUMN
 __all__ = [
     "COUNTED",
     "DERIVED_COLUMNS",
+    "DIRECTION",
     "ELECTED",
     "ELECTED_JOIN",
     "ELECTED_WHERE",
@@ -131,13 +132,16 @@ GROUP BY observer, status, start_s - start_s % 3600
 
 _FLOWS = """
 SELECT r.*, i.network,
-       COALESCE(r.flow_direction,
-         CASE WHEN r.srcaddr = i.own_address OR r.srcaddr = i.own_ipv6 THEN 'egress'
-              WHEN r.dstaddr = i.own_address OR r.dstaddr = i.own_ipv6 THEN 'ingress' END) AS direction,
+       $direction AS direction,
        $late AS late
 FROM records r LEFT JOIN all_interfaces i ON i.observer = r.observer$late_join$elected_join
 WHERE r.status = 'OK'$period$elected
 """
+
+#: Which way a record goes at its observer: what the log says, else by the observer's own address (rule 4).
+DIRECTION = """COALESCE(r.flow_direction,
+           CASE WHEN r.srcaddr = i.own_address OR r.srcaddr = i.own_ipv6 THEN 'egress'
+                WHEN r.dstaddr = i.own_address OR r.dstaddr = i.own_ipv6 THEN 'ingress' END)"""
 
 #: Joins for late REJECTs (alias `l`) and for the election (alias `e`), to records under the alias `r`.
 LATE_JOIN = """
@@ -164,7 +168,8 @@ def flows_sql(*, late: bool, overlap: bool, since_s: int | None, until_s: int | 
     if since_s is not None:
         period = bind("\n  AND r.start_s >= $since_s AND r.start_s < $until_s", since_s=since_s, until_s=until_s)
     return (
-        _FLOWS.replace("$late_join", LATE_JOIN if late else "")
+        _FLOWS.replace("$direction", DIRECTION)
+        .replace("$late_join", LATE_JOIN if late else "")
         .replace("$elected_join", ELECTED_JOIN if overlap else "")
         .replace("$late", "l.observer IS NOT NULL" if late else "FALSE")
         .replace("$period", period)

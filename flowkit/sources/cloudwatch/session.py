@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from flowkit.errors import SourceError
+from flowkit.sources.role import everywhere, in_role
 
 __all__ = ["Place", "clients_of", "place_of"]
 
@@ -64,43 +65,15 @@ def clients_of(place: Place) -> tuple[Any, Any]:
         read_timeout=60,
         max_pool_connections=32,
     )
-    everywhere = place.endpoint_url or None
-    if (urlsplit(place.endpoint_url).hostname or "").endswith(".amazonaws.com"):
-        everywhere = None
     try:
         session = boto3.Session(profile_name=place.profile or None, region_name=place.region or None)
         if place.role_arn:
-            session = _in_role(session, place, everywhere)
+            session = in_role(session, place.role_arn, place.external_id, place.endpoint_url)
         if not session.region_name:
             raise SourceError(f"No AWS region is set. Write cloudwatch:{place.group}?region=eu-west-1, with yours.")
         if session.get_credentials() is None:
             raise SourceError("There are no AWS credentials. Set a profile (?profile=..) or run aws configure.")
         logs = session.client("logs", endpoint_url=place.endpoint_url or None, config=config)
-        return logs, session.client("ec2", endpoint_url=everywhere, config=config)
+        return logs, session.client("ec2", endpoint_url=everywhere(place.endpoint_url), config=config)
     except (BotoCoreError, ClientError, ValueError) as error:
         raise SourceError(f"Log group {place.group} cannot be reached: {str(error).rstrip('.')}.") from error
-
-
-def _in_role(session: Any, place: Place, endpoint_url: str | None) -> Any:
-    """A session with the credentials of the role. They are renewed as they near their end."""
-    import boto3
-    import botocore.session
-    from botocore.credentials import RefreshableCredentials
-
-    sts = session.client("sts", region_name=session.region_name or "us-east-1", endpoint_url=endpoint_url)
-    asked = {"RoleArn": place.role_arn, "RoleSessionName": "flowkit"}
-    if place.external_id:
-        asked["ExternalId"] = place.external_id
-
-    def renewed() -> dict[str, str]:
-        given = sts.assume_role(**asked)["Credentials"]
-        return {
-            "access_key": given["AccessKeyId"],
-            "secret_key": given["SecretAccessKey"],
-            "token": given["SessionToken"],
-            "expiry_time": given["Expiration"].isoformat(),
-        }
-
-    inner = botocore.session.get_session()
-    inner._credentials = RefreshableCredentials.create_from_metadata(renewed(), renewed, "sts-assume-role")
-    return boto3.Session(botocore_session=inner, region_name=session.region_name or None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from typing import Any
-from urllib.parse import urlsplit
 
 from flowkit.errors import SourceError
+from flowkit.sources.role import in_role
 from flowkit.sources.s3.place import Place
 from flowkit.sources.s3.refusals import told
 
@@ -36,37 +36,8 @@ def client_of(place: Place) -> Any:
     try:
         session = boto3.Session(profile_name=place.profile or None, region_name=place.region or None)
         if place.role_arn:
-            session = _in_role(session, place)
+            session = in_role(session, place.role_arn, place.external_id, place.endpoint_url)
         return session.client("s3", endpoint_url=place.endpoint_url or None, config=config)
     except (BotoCoreError, ClientError, ValueError) as error:
         needed = "sts:AssumeRole" if place.role_arn else "s3:ListBucket"
         raise SourceError(f"s3://{place.bucket} cannot be reached: {told(error, needed)}.") from error
-
-
-def _in_role(session: Any, place: Place) -> Any:
-    """A session whose credentials are those of the role, renewed before they expire.
-
-    An `endpoint_url` outside amazonaws.com stands for all of AWS, as local stand-ins do.
-    """
-    import boto3
-    import botocore.session
-    from botocore.credentials import RefreshableCredentials
-
-    own = "" if (urlsplit(place.endpoint_url).hostname or "").endswith(".amazonaws.com") else place.endpoint_url
-    sts = session.client("sts", region_name=session.region_name or "us-east-1", endpoint_url=own or None)
-    asked = {"RoleArn": place.role_arn, "RoleSessionName": "flowkit"}
-    if place.external_id:
-        asked["ExternalId"] = place.external_id
-
-    def renewed() -> dict[str, str]:
-        given = sts.assume_role(**asked)["Credentials"]
-        return {
-            "access_key": given["AccessKeyId"],
-            "secret_key": given["SecretAccessKey"],
-            "token": given["SessionToken"],
-            "expiry_time": given["Expiration"].isoformat(),
-        }
-
-    inner = botocore.session.get_session()
-    inner._credentials = RefreshableCredentials.create_from_metadata(renewed(), renewed, "sts-assume-role")
-    return boto3.Session(botocore_session=inner, region_name=session.region_name)
