@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flowkit import cost, performance, review, security, show
+    from flowkit.communityid import community_id
     from flowkit.errors import FlowkitError
     from flowkit.flows import Flows
     from flowkit.opening import open
@@ -24,6 +25,7 @@ __all__ = [
     "FlowkitError",
     "Flows",
     "__version__",
+    "community_id",
     "cost",
     "open",
     "performance",
@@ -37,6 +39,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Answer": "flowkit.question",
     "FlowkitError": "flowkit.errors",
+    "community_id": "flowkit.communityid",
     "Flows": "flowkit.flows",
     "open": "flowkit.opening",
 }

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["SEVERITIES", "Finding", "at_least", "finding_id", "iso", "rank"]
+__all__ = ["SEVERITIES", "Finding", "at_least", "aws_cli", "finding_id", "iso", "look_up", "rank"]
 
 #: From worst to mildest. `--fail-on` and ranking use this order.
 SEVERITIES = ("critical", "high", "medium", "low", "info")
@@ -20,6 +22,28 @@ def iso(epoch_s: int | None) -> str | None:
     if epoch_s is None:
         return None
     return datetime.fromtimestamp(int(epoch_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def aws_cli(*words: object) -> str:
+    """An AWS CLI call as one line for a shell: `aws` and the words, each quoted where a shell would take it apart.
+
+    It stands at the very end of a next step, after a colon, so that a report can set it apart and offer it for copying.
+    """
+    return shlex.join(["aws", *map(str, words)])
+
+
+def look_up(*addresses: str, show: str = "") -> str:
+    """The AWS CLI call that says whose the `addresses` are, of one family, private ones by any address of an interface.
+
+    `show` is a JMESPath query, such as `NetworkInterfaces[].Groups[]`, for where only a part is wanted.
+    """
+    first = ipaddress.ip_address(addresses[0])
+    outside = "association.public-ip" if first.is_global else "addresses.private-ip-address"
+    name = "ipv6-addresses.ipv6-address" if first.version == 6 else outside
+    query = ("--query", show) if show else ()
+    return aws_cli(
+        "ec2", "describe-network-interfaces", "--filters", f"Name={name},Values={','.join(addresses)}", *query
+    )
 
 
 def finding_id(rule: str, inputs: Mapping[str, Any]) -> str:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 __all__ = ["Flows", "from_records", "when"]
 
 
+#: Rows up to which the rows of a query are kept for whoever asks the same: questions and rules do.
+_FEW_ROWS = 20_000
+
+
 def when(text: str, *, name: str) -> int | None:
     """A point in time as epoch seconds; None for the empty string.
 
@@ -62,8 +66,16 @@ class Flows:
     notes: tuple[str, ...] = field(default=())
 
     def sql(self, text: str) -> pd.DataFrame:
-        """Rows of a query as a pandas DataFrame; integers stay integers, absent values are `<NA>`."""
+        """Rows of a query as a pandas DataFrame; integers stay integers, absent values are `<NA>`.
+
+        A text that ran before is not run again unless its rows were many, for the tables do not change; each caller has
+        rows of its own.
+        """
+        if text in self._ran:
+            return self._ran[text].copy()
         frame: pd.DataFrame = self.arrow(text).to_pandas(types_mapper=_nullable)
+        if len(frame) <= _FEW_ROWS:
+            self._ran[text] = frame.copy()
         return frame
 
     def arrow(self, text: str) -> pa.Table:
@@ -71,16 +83,11 @@ class Flows:
         return self.engine.run(text)
 
     def ask(self, sql: str, caveats: Sequence[str] = ()) -> Answer:
-        """Run a query and wrap its rows as an answer that carries the query.
-
-        A text that ran before is not run again, for the tables do not change; each answer has rows of its own.
-        """
-        if sql not in self._asked:
-            self._asked[sql] = self.sql(sql)
-        return Answer(sql.strip(), caveats=tuple(caveats), records=self.records, _table=self._asked[sql].copy())
+        """Run a query and wrap its rows as an answer that carries the query."""
+        return Answer(sql.strip(), caveats=tuple(caveats), records=self.records, _table=self.sql(sql))
 
     @cached_property
-    def _asked(self) -> dict[str, pd.DataFrame]:
+    def _ran(self) -> dict[str, pd.DataFrame]:
         return {}
 
     @property

@@ -19,7 +19,18 @@ from dataclasses import dataclass
 
 from flowkit.inventory import Interface, Inventory, NetworkAcl, Rule
 
-__all__ = ["Verdict", "connection", "interface_at", "network_acl", "open_rules", "security_groups"]
+__all__ = [
+    "Verdict",
+    "admitting",
+    "cidrs_of",
+    "connection",
+    "interface_at",
+    "is_world",
+    "network_acl",
+    "open_rules",
+    "refusal",
+    "security_groups",
+]
 
 ICMP = (1, 58)
 WITH_PORTS = (6, 17, 132)  # SCTP is filtered by protocol only, but its rules carry ports
@@ -120,14 +131,69 @@ def connection(
     return steps
 
 
-def open_rules(inventory: Inventory, interface_id: str) -> list[tuple[str, Rule]]:
-    """The ingress rules of an interface that let anybody in: (group id, rule), in the order of the snapshot."""
+def refusal(
+    inventory: Inventory, interface_id: str, *, egress: bool, reply: bool, protocol: int, peer: str, port: int | None
+) -> tuple[Verdict, Verdict]:
+    """What the security groups and the network ACL at an interface say about a packet that was refused there.
+
+    `port` is the packet's destination port. Groups let every `reply` pass, since they remember the question; the ACL
+    does not act between two ends of one subnet. An interface, subnet or ACL that is not listed is None, not a refusal.
+    """
+    if reply:
+        groups = Verdict(True, "security groups let replies pass")
+    else:
+        groups = security_groups(inventory, interface_id, egress=egress, protocol=protocol, peer=peer, port=port)
+    interface = inventory.interface(interface_id)
+    acl = inventory.network_acl_of(interface.subnet_id) if interface else None
+    other = interface_at(inventory, peer, interface.vpc_id) if interface else None
+    if interface and other and interface.subnet_id == other.subnet_id != "":
+        return groups, Verdict(True, "a network ACL does not act inside a subnet")
+    if acl is None:
+        return groups, Verdict(None, f"the network ACL of {interface_id} is not in the inventory")
+    return groups, network_acl(acl, egress=egress, protocol=protocol, peer=peer, port=port)
+
+
+def admitting(
+    inventory: Inventory, interface_id: str, *, protocol: int, peer: str, port: int | None
+) -> list[tuple[str, Rule]]:
+    """Every ingress rule of an interface that lets `peer` in to `port`: (group id, rule), in the snapshot's order."""
     interface = inventory.interface(interface_id)
     found: list[tuple[str, Rule]] = []
     for group_id in interface.security_groups if interface else ():
         group = inventory.security_group(group_id)
         for rule in group.ingress if group else ():
-            if any(ipaddress.ip_network(cidr).prefixlen == 0 for cidr in _cidrs(inventory, rule)):
+            if interface and _rule_matches(inventory, rule, protocol, peer, port, interface.vpc_id):
+                found.append((group_id, rule))
+    return found
+
+
+def is_world(cidr: str) -> bool:
+    """Whether a range is the whole internet or a good part of it: wider than a /8, or than an IPv6 /16.
+
+    No registry gives anybody more than a /8 of IPv4, so a wider range cannot mean somebody in particular. It catches
+    `0.0.0.0/1` beside `128.0.0.0/1` too.
+    """
+    block = ipaddress.ip_network(cidr, strict=False)
+    return block.prefixlen < (8 if block.version == 4 else 16)
+
+
+def open_rules(
+    inventory: Inventory, interface_id: str, *, protocol: int | None = None, port: int | None = None
+) -> list[tuple[str, Rule]]:
+    """The ingress rules of an interface that let anybody in: (group id, rule), in the order of the snapshot.
+
+    With a `protocol` and its `port`, only those that cover it.
+    """
+    interface = inventory.interface(interface_id)
+    found: list[tuple[str, Rule]] = []
+    for group_id in interface.security_groups if interface else ():
+        group = inventory.security_group(group_id)
+        for rule in group.ingress if group else ():
+            covers = protocol is None or (
+                _protocol_matches(rule.protocol, protocol)
+                and _port_matches(rule.protocol, rule.from_port, rule.to_port, protocol, port)
+            )
+            if covers and any(is_world(cidr) for cidr in cidrs_of(inventory, rule)):
                 found.append((group_id, rule))
     return found
 
@@ -155,10 +221,11 @@ def _rule_matches(inventory: Inventory, rule: Rule, protocol: int, peer: str, po
         # A referenced group means the private addresses of its members, never their public ones.
         owner = interface_at(inventory, peer, vpc_id)
         return owner is not None and rule.source_group_id in owner.security_groups and peer != owner.public_address
-    return _in_any(peer, _cidrs(inventory, rule))
+    return _in_any(peer, cidrs_of(inventory, rule))
 
 
-def _cidrs(inventory: Inventory, rule: Rule) -> tuple[str, ...]:
+def cidrs_of(inventory: Inventory, rule: Rule) -> tuple[str, ...]:
+    """The ranges of addresses that a rule names, by itself or through a prefix list; none for a referenced group."""
     if rule.prefix_list_id:
         listed = inventory.prefix_list(rule.prefix_list_id)
         return listed.cidrs if listed else ()

@@ -60,7 +60,7 @@ def bare(text: str) -> str:
 def logs(tmp_path_factory):
     """A few hours of a generated company with all its incidents: the records as they were read, and who is who."""
     folder = tmp_path_factory.mktemp("conventions")
-    generate.generate(folder, seed=11, hours=3, records=15_000, format="v5")
+    generate.generate(folder, seed=11, hours=3, records=15_000, format="v11")
     flows = flowkit.open(str(folder), progress=False)
     names = [
         column

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from flowkit.inventory import Inventory
-from flowkit.policy import Verdict, connection, interface_at, network_acl, open_rules, security_groups
+from flowkit.policy import (
+    Verdict,
+    admitting,
+    connection,
+    interface_at,
+    is_world,
+    network_acl,
+    open_rules,
+    refusal,
+    security_groups,
+)
 
 TCP, UDP, ICMP = 6, 17, 1
 
@@ -151,3 +163,63 @@ def test_an_address_in_two_vpcs_is_nobody_unless_the_vpc_is_said() -> None:
     assert interface_at(made, "10.0.0.1") is None
     found = interface_at(made, "10.0.0.1", "vpc-2")
     assert found is not None and found.interface_id == "eni-vpc-2"
+
+
+def refused(
+    inventory: Inventory, *, egress: bool = False, reply: bool = False, peer: str = "10.0.1.5", port: int = 3306
+) -> tuple[Verdict, Verdict]:
+    return refusal(inventory, "eni-db", egress=egress, reply=reply, protocol=TCP, peer=peer, port=port)
+
+
+def test_a_refusal_is_put_to_the_groups_and_to_the_acl() -> None:
+    made = office(network_acls=[acl((100, False, "6", 3306, 3306, "10.0.1.0/24", "allow"))])
+    assert refused(made) == (Verdict(False, "no rule of sg-db, sg-admin"), Verdict(True, "acl-1 rule 100"))
+    assert refused(made, port=5432) == (Verdict(True, "sgr-pg"), Verdict(False, "acl-1 rule *"))
+
+
+def test_groups_let_every_reply_pass_and_acls_do_not() -> None:
+    made = office(network_acls=[acl((100, False, "-1", None, None, "0.0.0.0/0", "allow"))])
+    groups, lists = refused(made, egress=True, reply=True, port=40000)
+    assert groups == Verdict(True, "security groups let replies pass")
+    assert lists == Verdict(False, "acl-1 rule *")
+
+
+def test_a_refusal_inside_a_subnet_is_never_put_to_the_acl() -> None:
+    pair = [
+        {"interface_id": i, "vpc_id": "vpc-1", "subnet_id": "b", "private_addresses": [a], "security_groups": ["sg-db"]}
+        for i, a in (("eni-db", "10.0.2.5"), ("eni-2", "10.0.2.6"))
+    ]
+    assert refused(office(network_acls=[acl()], interfaces=pair), peer="10.0.2.6")[1] == Verdict(
+        True, "a network ACL does not act inside a subnet"
+    )
+
+
+def test_an_acl_that_the_inventory_lacks_refuses_nothing_for_certain() -> None:
+    assert refused(office())[1] == Verdict(None, "the network ACL of eni-db is not in the inventory")
+
+
+def test_every_rule_that_admits_is_listed() -> None:
+    extra = {"rule_id": "sgr-wide", "protocol": "-1", "cidr": "10.0.0.0/8"}
+    groups = [
+        {"group_id": "sg-db", "ingress": [extra, {"rule_id": "sgr-no", "protocol": "17", "cidr": "10.0.0.0/8"}]},
+        {"group_id": "sg-admin", "ingress": [{"rule_id": "sgr-22", "protocol": "6", "from_port": 22, "to_port": 22,
+                                              "cidr": "10.0.1.0/24"}]},
+    ]  # fmt: skip
+    made = office(security_groups=groups)
+    found = admitting(made, "eni-db", protocol=TCP, peer="10.0.1.5", port=22)
+    assert [(group, rule.rule_id) for group, rule in found] == [("sg-db", "sgr-wide"), ("sg-admin", "sgr-22")]
+
+
+@pytest.mark.parametrize(
+    ("cidr", "world"),
+    [("0.0.0.0/0", True), ("128.0.0.0/1", True), ("10.0.0.0/7", True), ("10.0.0.0/8", False), ("::/0", True),
+     ("2000::/15", True), ("2001::/16", False)],
+)  # fmt: skip
+def test_the_world_is_what_no_registry_gives_to_anybody(cidr: str, world: bool) -> None:
+    assert is_world(cidr) is world
+
+
+def test_open_rules_can_be_asked_of_one_port() -> None:
+    assert [rule.rule_id for _, rule in open_rules(office(), "eni-web", protocol=TCP, port=443)] == ["sgr-web"]
+    assert open_rules(office(), "eni-web", protocol=TCP, port=80) == []
+    assert open_rules(office(), "eni-web", protocol=UDP, port=443) == []

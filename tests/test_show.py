@@ -270,6 +270,16 @@ def test_a_finding_escapes_every_text():
     assert "<script" not in html
 
 
+def test_a_card_sets_the_call_of_its_next_step_apart():
+    call = "aws ec2 describe-vpcs --filters 'Name=tag:a b,Values=<x>'"
+    html = show.findings([finding(next_step=f"Ask the owner: {call}")]).html
+    balanced(html)
+    assert '<dd>Ask the owner: <span class="fk-call"><code><span>aws</span> <span>ec2</span>' in html
+    assert "<span>b,Values=&lt;x&gt;&#x27;</span></code></span></dd>" in html
+    for words in ("Do nothing.", "Ask for aws ec2 access.", "See: aws"):
+        assert "fk-call" not in show.findings([finding(next_step=words)]).html
+
+
 def test_many_sources_are_one_card_that_opens():
     html = show.findings([finding(subject={"srcaddr": [f"10.0.0.{i}" for i in range(12)]})]).html
     assert "and 4 more" in html

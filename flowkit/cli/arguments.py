@@ -15,6 +15,10 @@ _SOURCE = (
     "or cloudwatch:LOG-GROUP"
 )
 
+_SUPPRESSIONS = (
+    "YAML with findings to set aside, each with reason and last day; they are listed, and --fail-on ignores them"
+)
+
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
@@ -94,6 +98,7 @@ def _report(commands: Any) -> None:
     made.add_argument("--store", default="", metavar="DIR", help="read what is new into this store, and report from it")
     made.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the notebook")
     made.add_argument("--baseline", default="", metavar="RUN.json", help="an earlier report's JSON to compare with")
+    made.add_argument("--suppressions", default="", metavar="FILE", help=_SUPPRESSIONS)
     made.add_argument("--config", default="", metavar="FILE", help="TOML with any of these options and [parameters]")
     made.add_argument("--fail-on", default="", choices=SEVERITIES, metavar="SEVERITY",
                       help=f"leave with 3 if a finding is this bad: {', '.join(SEVERITIES)}")  # fmt: skip
@@ -106,13 +111,19 @@ def _report(commands: Any) -> None:
 def _findings(commands: Any) -> None:
     made = _add(
         commands, "findings", "print findings without running notebooks",
-        "  flowkit findings logs/\n  flowkit findings logs/ --room security --format csv > findings.csv",
+        "  flowkit findings logs/ --format table\n  flowkit findings logs/ --room security --format csv > findings.csv"
+        "\n  flowkit findings logs/ --format ocsf --suppressions flowkit-suppressions.yaml",
     )  # fmt: skip
     made.add_argument("source", metavar="SOURCE", help=_SOURCE)
     made.add_argument(
-        "--room", default="all", choices=("security", "performance", "cost", "all"), help="which rules (all)"
+        "--room",
+        default="",
+        choices=("security", "performance", "cost", "all"),
+        help="which rules (all; of ocsf, security)",
     )
-    made.add_argument("--format", default="json", choices=("json", "csv"), help="how to print them (json)")
+    made.add_argument("--format", default="json", choices=("json", "csv", "ocsf", "table"),
+                      help="how to print them (json); ocsf: a Detection Finding a line, for a SIEM")  # fmt: skip
+    made.add_argument("--suppressions", default="", metavar="FILE", help=_SUPPRESSIONS)
     made.add_argument("--fail-on", default="", choices=SEVERITIES, metavar="SEVERITY", help="as in report")
     _reading(made)
 

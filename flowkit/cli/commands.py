@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flowkit.cli.finding import findings, reached
+from flowkit.cli.saying import opened, print_json
 from flowkit.cli.storing import ingest, into_store, store
-from flowkit.errors import ParameterError, ReportError
+from flowkit.errors import ReportError
 
 if TYPE_CHECKING:
     from flowkit.flows import Flows
@@ -42,31 +43,14 @@ def report(options: argparse.Namespace) -> int:
         print(result.index)
     if result.failures:
         raise ReportError("; ".join(result.failures))
-    return _reached(result.findings, wanted["fail_on"])
-
-
-def findings(options: argparse.Namespace) -> int:
-    """`flowkit findings`."""
-    from flowkit.review import ROOMS, review
-    from flowkit.show.export import findings_csv
-
-    with _open(options) as flows:
-        rooms = ROOMS if options.room == "all" else (options.room,)
-        reviews = [review(flows, room).as_dict() for room in rooms]
-    found = [{"room": each["room"], **one} for each in reviews for one in each["findings"]]
-    if options.format == "csv":
-        sys.stdout.write(findings_csv(found))
-    else:
-        _print_json({"flowkit_findings": 1, "source": options.source, "period": reviews[0]["period"],
-                     "records": reviews[0]["records"], "findings": found})  # fmt: skip
-    return _reached(found, options.fail_on)
+    return reached(result.findings, wanted["fail_on"])
 
 
 def inspect(options: argparse.Namespace) -> int:
     """`flowkit inspect`: also of what cannot be read, for then the ledger says why; that is still an error."""
-    with _open(options, allow_nothing=True) as flows:
+    with opened(options, allow_nothing=True) as flows:
         if options.json:
-            _print_json(_inspected(flows))
+            print_json(_inspected(flows))
         else:
             from flowkit import show
 
@@ -82,7 +66,7 @@ def convert(options: argparse.Namespace) -> int:
     """`flowkit convert`."""
     from flowkit.convert import convert as write
 
-    with _open(options) as flows:
+    with opened(options) as flows:
         count = write(flows, options.out, bounded=bool(options.since or options.until))
     print(f"{count:,} records in {options.out}")
     return 0
@@ -94,7 +78,7 @@ def plan(options: argparse.Namespace) -> int:
 
     estimated = estimate(options.source, since=options.since, until=options.until)
     if options.json:
-        _print_json(estimated.as_dict())
+        print_json(estimated.as_dict())
     else:
         print(estimated)
     return 0
@@ -126,16 +110,6 @@ def notebooks(options: argparse.Namespace) -> int:
     return 0
 
 
-def _open(options: argparse.Namespace, *, allow_nothing: bool = False) -> Flows:
-    import flowkit
-
-    return flowkit.open(
-        options.source, since=options.since, until=options.until, inventory=options.inventory,
-        log_format=options.log_format, cidrs=[part.strip() for part in options.cidrs.split(",") if part.strip()],
-        strict=options.strict, allow_nothing=allow_nothing,
-    )  # fmt: skip
-
-
 def _inspected(flows: Flows) -> dict[str, Any]:
     """What `inspect --json` prints (docs: the reading contract)."""
     from flowkit.finding import iso
@@ -153,17 +127,3 @@ def _inspected(flows: Flows) -> dict[str, Any]:
         "gaps": flows.gaps,
         "coverage": coverage(flows),
     }
-
-
-def _reached(found: list[Any], floor: str) -> int:
-    from flowkit.finding import at_least
-
-    return 3 if floor and any(at_least(one["severity"], floor) for one in found) else 0
-
-
-def _print_json(value: Any) -> None:
-    try:
-        text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
-    except ValueError as error:
-        raise ParameterError(f"A value cannot be written as JSON: {error}.") from error
-    print(text)

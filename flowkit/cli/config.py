@@ -20,10 +20,10 @@ from flowkit.finding import SEVERITIES
 
 __all__ = ["settled"]
 
-_TEXT = ("out", "since", "until", "inventory", "log_format", "baseline", "fail_on")
+_TEXT = ("out", "since", "until", "inventory", "log_format", "baseline", "suppressions", "fail_on")
 _WHOLE = ("cell_timeout", "timeout")
 #: Options that are parameters of the notebooks too.
-_PASSED_ON = ("inventory", "log_format", "cidrs")
+_PASSED_ON = ("inventory", "log_format", "suppressions", "cidrs")
 
 
 def settled(options: argparse.Namespace) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from flowkit.cost.cross_az import cross_az_pairs
 from flowkit.cost.money import month_factor
-from flowkit.finding import Finding, finding_id, iso
+from flowkit.finding import Finding, finding_id, iso, look_up
 from flowkit.flows import Flows
 from flowkit.prices import PriceBook
 from flowkit.question import rows as rows_in
@@ -73,7 +74,8 @@ def _finding(flows: Flows, row: dict[str, Any], month: Decimal, whole: int, seri
             "The sender and the receiver pay for each of them."
         ),
         could_also_be="A copy that has to be in another zone, or a burst that does not come back next month.",
-        next_step="Move one of the two into the other's zone, or let each talk to a partner in its own zone.",
+        next_step="Move one of the two into the other's zone, or let each talk to a partner in its own zone. Where "
+        f"they are: {_where(subject)}",
         evidence=[
             {
                 "srcaddr": _plain(row["srcaddr"]),
@@ -86,6 +88,11 @@ def _finding(flows: Flows, row: dict[str, Any], month: Decimal, whole: int, seri
             }
         ],
     )
+
+
+def _where(subject: Mapping[str, Any]) -> str:
+    show = "NetworkInterfaces[].[PrivateIpAddress,AvailabilityZone,NetworkInterfaceId,Description]"
+    return look_up(subject["srcaddr"], subject["dstaddr"], show=show)
 
 
 def _called(name: Any, address: Any) -> str:

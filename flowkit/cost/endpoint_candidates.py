@@ -11,7 +11,7 @@ from flowkit.cost.nat_destinations import DESTINATIONS
 from flowkit.cost.natlegs import nat_sql
 from flowkit.cost.regions import ranges_known, ranges_sql
 from flowkit.engines import bind
-from flowkit.finding import Finding, finding_id, iso
+from flowkit.finding import Finding, aws_cli, finding_id, iso
 from flowkit.flows import Flows
 from flowkit.prices import PriceBook
 from flowkit.question import Answer, question
@@ -177,13 +177,21 @@ def _finding(flows: Flows, row: dict[str, Any], region: str) -> Finding:
             "at its price per GB. A gateway endpoint carries the same traffic without a charge."
         ),
         could_also_be=(
-            "The region of the service is by AWS's published ranges."
+            "A policy of a bucket or table may admit only the NAT gateway's address: it has to name the endpoint, too."
             if sure
             else "The service may be in another region, which a gateway endpoint does not reach."
         ),
-        next_step=step,
+        next_step=f"{step} {_look_up(subject.get('vpc_id'), exists=bool(row['endpoint_exists']))}",
         evidence=[
             {"srcaddr": one["client"], "bytes": one["bytes"]}
             for one in sorted(clients, key=lambda one: (-one["bytes"], one["client"]))[:20]
         ],
     )
+
+
+def _look_up(network: Any, *, exists: bool) -> str:
+    """The call that shows the endpoint that is there, or the route tables that want one."""
+    of = ("--filters", f"Name=vpc-id,Values={network}") if network else ()
+    if exists:
+        return f"Its route tables: {aws_cli('ec2', 'describe-vpc-endpoints', *of)}"
+    return f"The route tables: {aws_cli('ec2', 'describe-route-tables', *of)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flowkit.finding import Finding, finding_id, iso
+from flowkit.finding import Finding, finding_id, iso, look_up
 from flowkit.flows import Flows
 from flowkit.performance.failing_services import failing_services
 from flowkit.question import Answer
@@ -57,23 +57,46 @@ _COULD_ALSO_BE = {
     "no_reply": "A host that was taken away, or answers on a path that is not logged.",
 }
 
+_GROUPS, _SUBNET = "NetworkInterfaces[].Groups[]", "NetworkInterfaces[].SubnetId"
+
+#: What to do, whose interface to look at (`src` or `dst`), and what of it.
 _NEXT = {
     "rejected": (
         "If the path is wanted, allow inbound TCP {port} from these clients in the server's security group (and its "
-        "subnet's network ACL); else stop the clients."
+        "subnet's network ACL); else stop the clients. The server's groups: ",
+        "dst",
+        _GROUPS,
     ),
     "refused_at_source": (
         "If the path is wanted, allow outbound TCP {port} in the client's security group and its subnet's network ACL; "
-        "else stop the client."
+        "else stop the client. Its groups: ",
+        "src",
+        _GROUPS,
     ),
     "return_rejected": (
-        "Allow TCP 1024-65535 back to the clients in the network ACL of the subnet that refused the answers."
+        "Allow TCP 1024-65535 back to the clients in the network ACL of the subnet that refused the answers. "
+        "The server's subnet: ",
+        "dst",
+        _SUBNET,
     ),
     "reset": (
-        "Check that the service runs and listens on port {port} of that address, not only on the loopback address."
+        "Check that the service runs and listens on port {port} of that address, not only on the loopback address. "
+        "Whose it is: ",
+        "dst",
+        "",
     ),
-    "ignored": "Check that something listens on port {port} of the host, and what the host's own firewall drops.",
-    "no_reply": "Check that the host runs and that there is a route to it and back; look at the log of its interface.",
+    "ignored": (
+        "Check that something listens on port {port} of the host, and what the host's own firewall drops. "
+        "Which host it is: ",
+        "dst",
+        "",
+    ),
+    "no_reply": (
+        "Check that the host runs and that there is a route to it and back; look at the log of its interface. "
+        "Whether it is yours: ",
+        "dst",
+        "",
+    ),
 }
 
 _EVIDENCE = (
@@ -156,8 +179,13 @@ def _finding(rows: Sequence[Row]) -> Finding:
             f"{failed:,} of {attempts:,} attempts failed. {_WHY[kind]}{_called(rows)}{' It worked before.' * broke}"
         ),
         could_also_be=_COULD_ALSO_BE[kind],
-        next_step=_NEXT[kind].format(port=first["dstport"]),
+        next_step=_next_step(kind, first),
     )
+
+
+def _next_step(kind: str, row: Row) -> str:
+    text, side, show = _NEXT[kind]
+    return text.format(port=row["dstport"]) + look_up(str(row[f"{side}addr"]), show=show)
 
 
 def _broke(row: Row) -> bool:

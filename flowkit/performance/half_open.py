@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowkit.engines import bind
-from flowkit.finding import Finding, finding_id, iso
+from flowkit.finding import Finding, finding_id, iso, look_up
 from flowkit.flows import Flows
 from flowkit.question import Answer, question
 
@@ -144,6 +144,6 @@ def _finding(rows: list[dict[str, Any]]) -> Finding:
         ),
         next_step=(
             "Look at the client's own interface: do the answers arrive there? On the server, look at the SYN backlog "
-            "and whether SYN cookies are on."
+            f"and whether SYN cookies are on. Whose the client is: {look_up(clients[0])}"
         ),
     )

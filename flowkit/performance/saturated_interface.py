@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowkit.finding import Finding, finding_id, iso
+from flowkit.finding import Finding, aws_cli, finding_id, iso
 from flowkit.flows import Flows
 from flowkit.performance.saturation import saturation
 from flowkit.question import Answer
@@ -78,7 +78,9 @@ def _finding(rows: list[dict[str, Any]], min_saturated_s: int) -> Finding:
         ),
         next_step=(
             "Compare with the instance's counters bw_in_allowance_exceeded and bw_out_allowance_exceeded (ethtool -S,"
-            " or CloudWatch through its agent) at that time; if they grew, spread the transfer or take a larger type."
+            " or CloudWatch through its agent) at that time; if they grew, spread the transfer or take a larger type. "
+            "Its instance: "
+            + aws_cli("ec2", "describe-network-interfaces", "--network-interface-ids", first["interface_id"])
         ),
     )
 

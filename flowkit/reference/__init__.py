@@ -6,7 +6,7 @@ import csv
 import functools
 from importlib import resources
 
-__all__ = ["address_classes", "known_services", "s3_ranges"]
+__all__ = ["address_classes", "attack_techniques", "known_services", "s3_ranges"]
 
 
 def _rows(name: str) -> list[dict[str, str]]:
@@ -34,3 +34,9 @@ def address_classes() -> tuple[tuple[str, str], ...]:
 def s3_ranges() -> tuple[tuple[str, str, str], ...]:
     """(CIDR, service, region) of S3 in the regions whose prices are bundled; nothing else is in it."""
     return tuple((row["cidr"], row["service"], row["region"]) for row in _rows("s3_ranges.csv"))
+
+
+@functools.cache
+def attack_techniques() -> dict[str, tuple[str, str, str]]:
+    """MITRE ATT&CK techniques that rules point to: id to (name, tactic id, tactic name)."""
+    return {row["technique"]: (row["name"], row["tactic"], row["tactic_name"]) for row in _rows("attack.csv")}

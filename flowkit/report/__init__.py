@@ -22,6 +22,7 @@ from flowkit.finding import iso
 from flowkit.report.parameters import Parameter, parameters_of, settle
 from flowkit.report.places import REPORTS, find_notebook, load_notebook, period_name, write
 from flowkit.report.run import Job, Limits, run_jobs
+from flowkit.review import check_suppressions
 from flowkit.show.format import clean
 from flowkit.sources import is_remote, without_options
 
@@ -106,6 +107,8 @@ def attempt(
         given |= _last_day(source, given, {name for known in declared.values() for name in known}, say)
     settled = settle(declared, given)
     common = {name: value for values in settled.values() for name, value in values.items() if name in _READING}
+    for path in sorted({str(values["suppressions"]) for values in settled.values() if values.get("suppressions")}):
+        check_suppressions(path)
     say(f"reading {without_options(source)}")
     since_s, until_s = _read(source, common, settled)
     period = {"since": iso(since_s), "until": iso(until_s), "since_s": since_s, "until_s": until_s}

@@ -21,6 +21,7 @@ from flowkit.report.places import write
 from flowkit.show.cards import findings
 from flowkit.show.format import shown
 from flowkit.show.review import fields_html, headlines_html, sentences_html
+from flowkit.show.suppressed import suppressed_html
 from flowkit.show.view import REVIEW_MIME
 
 __all__ = ["Page", "page_of", "render", "render_files", "review_of"]
@@ -135,7 +136,8 @@ def render(page: Page, record: dict[str, Any]) -> str:
 def _cards(record: dict[str, Any]) -> str:
     if record["records"] is None:
         return ""  # a notebook without a summary cell has no findings, which is not the same as none found
-    return findings(record["findings"], records=record["records"], changes=record.get("changes")).html
+    cards = findings(record["findings"], records=record["records"], changes=record.get("changes")).html
+    return cards + suppressed_html(record)
 
 
 def _period(period: dict[str, Any]) -> str:

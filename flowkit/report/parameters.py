@@ -20,7 +20,7 @@ from flowkit.errors import ParameterError
 __all__ = ["COMMON", "Parameter", "convert", "parameters_of", "read_cell", "settle"]
 
 #: Parameters that mean the same in every notebook and have their own arguments in `report`.
-COMMON = ("source", "since", "until", "inventory", "log_format", "baseline", "cidrs")
+COMMON = ("source", "since", "until", "inventory", "log_format", "baseline", "suppressions", "cidrs")
 
 _TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list": list}
 _ARTICLE = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false", "list": "a list"}

@@ -7,24 +7,27 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flowkit.baseline import read
 from flowkit.errors import ParameterError
 from flowkit.fields import DEFAULT_FORMAT, FIELDS_BY_COLUMN
 from flowkit.finding import Finding, at_least, iso, rank
 from flowkit.formats import to_format_string
 from flowkit.question import QUESTIONS
+from flowkit.review.entries import read_entries
 from flowkit.review.headlines import headlines
+from flowkit.review.ocsf import ocsf_events
+from flowkit.review.pivots import with_community_ids
 from flowkit.review.sentences import sentences
+from flowkit.review.suppressions import Suppressed, suppress
 
 if TYPE_CHECKING:
     from flowkit.flows import Flows
 
-__all__ = ["ROOMS", "Review", "coverage", "review"]
+__all__ = ["ROOMS", "Review", "check_suppressions", "coverage", "ocsf_events", "review"]
 
 #: The rooms that have rules, in the order of the reports.
 ROOMS = ("security", "performance", "cost")
@@ -45,6 +48,9 @@ class Review:
     notes: tuple[str, ...] = ()
     ledger: Mapping[str, Any] | None = None
     changes: Mapping[str, Any] | None = None
+    footprint: Mapping[str, Any] | None = None
+    suppressed: tuple[Suppressed, ...] = ()
+    suppressions: Mapping[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The review as plain JSON types."""
@@ -56,11 +62,14 @@ class Review:
             "summary": [dict(one) for one in self.summary],
             "headlines": [dict(one) for one in self.headlines],
             "findings": [finding.as_dict() for finding in self.findings],
+            "suppressed": [one.as_dict() for one in self.suppressed],
+            "suppressions": dict(self.suppressions) if self.suppressions else None,
             "coverage": [dict(one) for one in self.coverage],
             "add_fields": self.add_fields,
             "ledger": dict(self.ledger) if self.ledger else None,
             "notes": list(self.notes),
             "changes": dict(self.changes) if self.changes else None,
+            "baseline": dict(self.footprint) if self.footprint else None,
         }
 
     def _repr_html_(self) -> str:
@@ -74,10 +83,11 @@ class Review:
         return show.summary(self)._repr_mimebundle_()
 
 
-def review(flows: Flows, room: str, *, baseline: str = "", **parameters: Any) -> Review:
+def review(flows: Flows, room: str, *, baseline: str = "", suppressions: str = "", **parameters: Any) -> Review:
     """Run every rule of a room over the flows, rank what they find, and say what could not be looked at.
 
     `baseline` is the `.json` of an earlier report of the same room: findings are told as new or gone against it.
+    `suppressions` is a YAML file of findings to set aside (docs/findings.md): they are listed with their reason.
     `parameters` go to the rules that take them. Raises ParameterError for a parameter that no rule takes.
     """
     rules = _rules(room)
@@ -85,23 +95,30 @@ def review(flows: Flows, room: str, *, baseline: str = "", **parameters: Any) ->
     for name in parameters:
         if name not in taken:
             raise ParameterError(f"No rule of {room} has a parameter '{name}'.")
+    if suppressions:
+        check_suppressions(suppressions)  # a mistake in it is told before the rules take their time
     found: list[Finding] = []
     if flows.records:
         for rule in rules.values():
             wanted = inspect.signature(rule).parameters
-            found += rule(flows, **{name: value for name, value in parameters.items() if name in wanted})
-    ranked = rank(found)
+            given = {"baseline": baseline, **parameters}
+            found += rule(flows, **{name: value for name, value in given.items() if name in wanted})
+    sorted_out = suppress(
+        [with_community_ids(finding) for finding in rank(found)], suppressions, until_s=flows.period[1],
+        rules=_rooms_of_rules() if suppressions else {}, room=room,
+    )  # fmt: skip
+    ranked = list(sorted_out.findings)
     told = coverage(flows, room)
     figures = headlines(flows, room, **parameters)
-    before = _baseline(baseline, room) if baseline else None
-    changes = _changes(ranked, before) if before is not None else None
+    before = read(baseline, room) if baseline else None
+    changes = _changes(ranked, before, sorted_out.suppressed) if before is not None else None
     if before is not None:
         figures = [_with_change(figure, before) for figure in figures]
     return Review(
         room=room,
         findings=tuple(ranked),
         headlines=tuple(figures),
-        summary=tuple(sentences(flows, room, ranked, figures, told, changes)),
+        summary=tuple(sentences(flows, room, ranked, figures, told, changes, suppressed=len(sorted_out.suppressed))),
         coverage=tuple(told),
         add_fields=_format_to_add(told, flows),
         period=flows.period,
@@ -109,6 +126,11 @@ def review(flows: Flows, room: str, *, baseline: str = "", **parameters: Any) ->
         notes=flows.notes,
         ledger=flows.ledger.totals if flows.ledger is not None else None,
         changes=changes,
+        footprint=_footprint(flows, room),
+        suppressed=sorted_out.suppressed,
+        suppressions={"file": suppressions, "entries": list(sorted_out.entries), "notes": list(sorted_out.notes)}
+        if suppressions
+        else None,
     )
 
 
@@ -136,11 +158,29 @@ def coverage(flows: Flows, room: str = "") -> list[dict[str, Any]]:
     return told
 
 
+def check_suppressions(path: str) -> None:
+    """Whether the file of suppressions at `path` can be used. Raises ParameterError, naming file and entry, if not."""
+    read_entries(path, tuple(_rooms_of_rules()))
+
+
 def _rules(room: str) -> Mapping[str, Any]:
     if room not in ROOMS:
         raise ParameterError(f"There is no room '{room}'. Use {', '.join(ROOMS)}.")
     rules: Mapping[str, Any] = importlib.import_module(f"flowkit.{room}").RULES
     return rules
+
+
+def _footprint(flows: Flows, room: str) -> Mapping[str, Any] | None:
+    """What a later run needs to compare with, of the room that has it."""
+    if room != "security" or not flows.records:
+        return None
+    from flowkit.security.footprint import footprint
+
+    return footprint(flows)
+
+
+def _rooms_of_rules() -> dict[str, str]:
+    return {rule: room for room in ROOMS for rule in _rules(room)}
 
 
 def _format_to_add(told: Sequence[Mapping[str, Any]], flows: Flows) -> str:
@@ -153,24 +193,12 @@ def _format_to_add(told: Sequence[Mapping[str, Any]], flows: Flows) -> str:
     return to_format_string(sorted(have & set(order), key=order.index) + sorted(lacking - have, key=order.index))
 
 
-def _baseline(path: str, room: str) -> dict[str, Any]:
-    try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ParameterError(f"baseline {path} cannot be read: {error.strerror or error}.") from error
-    except ValueError as error:
-        raise ParameterError(f"baseline {path} is not the .json of a report.") from error
-    if not isinstance(record, dict) or not isinstance(record.get("findings"), list):
-        raise ParameterError(f"baseline {path} is not the .json of a report: it has no findings.")
-    other = record.get("room", room)
-    if other != room:
-        raise ParameterError(f"baseline {path} is of the {other} review, not of {room}.")
-    return record
-
-
-def _changes(found: Sequence[Finding], before: Mapping[str, Any]) -> dict[str, Any]:
-    then = {str(one["id"]): one for one in before["findings"]}
-    now = {finding.id: finding for finding in found}
+def _changes(
+    found: Sequence[Finding], before: Mapping[str, Any], suppressed: Sequence[Suppressed] = ()
+) -> dict[str, Any]:
+    """Suppressed findings, then or now, are neither new nor gone: they are there."""
+    then = {str(one["id"]): one for one in [*before["findings"], *(before.get("suppressed") or ())]}
+    now = {finding.id: finding for finding in [*found, *(one.finding for one in suppressed)]}
     return {
         "since": (before.get("period") or {}).get("until"),
         "new": [finding.id for finding in found if finding.id not in then],

@@ -20,6 +20,8 @@ def sentences(
     figures: Sequence[Mapping[str, Any]],
     coverage: Sequence[Mapping[str, Any]],
     changes: Mapping[str, Any] | None,
+    *,
+    suppressed: int = 0,
 ) -> list[dict[str, Any]]:
     """What was found, what the traffic was, and how far the log can be trusted; and what changed, with a baseline."""
     if not flows.records:
@@ -33,6 +35,13 @@ def sentences(
                 f"Against the baseline, {_count(new, 'finding')} {_is(new)} new and {gone} {_is(gone)} gone.",
                 new=new,
                 gone=gone,
+            )
+        )
+    if suppressed:
+        told.append(
+            _said(
+                f"{_count(suppressed, 'finding')} {_is(suppressed)} suppressed, listed below with the reason.",
+                suppressed=suppressed,
             )
         )
     told.append(_trust(flows, coverage))

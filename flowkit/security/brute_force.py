@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flowkit.engines import bind
 from flowkit.finding import Finding, finding_id, iso
 from flowkit.question import Answer, question
 from flowkit.security.attempts import ATTEMPTS
-from flowkit.security.logins import LOGINS, short_s
-from flowkit.security.wording import count_of, host, look_up, one_or_list, rows_of, sentence, service
+from flowkit.security.logins import LOGINS, login_values
+from flowkit.security.spread_guesses import spread_findings
+from flowkit.security.wording import count_of, host, look_up, rows_of, service
 
 if TYPE_CHECKING:
     from flowkit.flows import Flows
 
 __all__ = ["brute_force", "brute_forced"]
+
+#: Short conversations of one source with one login. Hydra, Medusa and Ncrack try hundreds; people give up after some.
+MIN_ATTEMPTS = 30
+#: Mail clients look for mail all day, each time with a login: so many times the line from the internet.
+MAIL_TIMES = 10
+#: Programs without a connection pool log in for each step: so many times the line from inside, within ten minutes.
+BURST_TIMES = 10
+#: How far the middle half of their sizes may spread, in % of the median: failing logins are alike, sessions are not.
+SPREAD_PERCENT = 50
+#: The same where programs log in as often: one tool with passwords of some length, against queries of any.
+BURST_SPREAD_PERCENT = 10
+#: From this period on, something done in three of four hours is a job, and in one of four at most a burst.
+JUDGED_S = 4 * 3600
+STEADY_PERCENT, BURST_PERCENT = 75, 25
+#: A steady pace from the internet that never exceeds this per hour is a monitor: two a minute.
+MONITOR_PER_HOUR = 120
+#: A session: twenty times an attempt, and more than what any refusal takes; or longer than an attempt may last.
+SESSION_BYTES, SESSION_TIMES = 50_000, 20
 
 _KEY = "source, dst_id, dstport"
 
@@ -51,32 +70,39 @@ WITH {ATTEMPTS}
          CAST(max(l.size_bytes) AS BIGINT) AS login_bytes
   FROM logins l
   JOIN tried t ON t.source = l.source AND t.dst_id = l.dst_id AND t.dstport = l.dstport
-  WHERE l.start_s >= t.enough_s AND ((l.size_bytes >= 50000 AND l.size_bytes >= 20 * t.p50_bytes)
+  WHERE l.start_s >= t.enough_s AND ((l.size_bytes >= $session_bytes AND l.size_bytes >= $session_times * t.p50_bytes)
     OR l.end_s - l.start_s > $short_s)
   GROUP BY l.source, l.dst_id, l.dstport
 ), turned AS (
   SELECT a.source, a.dst_id, a.dstport, CAST(count(*) AS BIGINT) AS attempts
   FROM attempts a
   JOIN tried t ON t.source = a.source AND t.dst_id = a.dst_id AND t.dstport = a.dstport
-  WHERE a.protocol = 6 AND a.answered = 1 AND (a.fwd_packets < 4 OR a.rev_packets < 3)
+  WHERE a.protocol = 6 AND a.answered = 1 AND (a.fwd_packets < $asked_packets OR a.rev_packets < $answered_packets
+    OR (a.dstport IN $key_exchange_ports AND a.fwd_bytes + a.rev_bytes < $least_bytes))
   GROUP BY a.source, a.dst_id, a.dstport
+), alike AS (
+  SELECT dst_id, dstport, count(*) AS sources FROM tried GROUP BY dst_id, dstport
 )
 SELECT CASE
-         WHEN (t.p75_bytes - t.p25_bytes) * 2 > t.p50_bytes THEN 'varied'
+         WHEN (t.p75_bytes - t.p25_bytes) * 100 > $spread_percent * t.p50_bytes THEN 'varied'
          WHEN f.hour_attempts < $min_attempts THEN 'spread out'
-         WHEN NOT t.inside AND (t.family <> 'mail' OR f.hour_attempts >= 10 * $min_attempts) THEN 'guessing'
-         WHEN NOT t.inside THEN 'usual for mail'
-         WHEN $period_s >= 4 * 3600 AND t.hours * 3600 * 4 >= 3 * $period_s THEN 'steady'
+         WHEN NOT t.inside AND t.family = 'mail' AND f.hour_attempts < $mail_times * $min_attempts THEN 'usual for mail'
+         WHEN $period_s >= $judged_s AND t.hours * 3600 * 100 >= $steady_percent * $period_s
+           AND (t.inside OR f.hour_attempts <= $monitor_per_hour) THEN 'steady'
+         WHEN NOT t.inside THEN 'guessing'
          WHEN t.family = 'shell' AND f.burst_attempts >= $min_attempts THEN 'guessing'
-         WHEN t.family <> 'shell' AND f.burst_attempts >= 10 * $min_attempts
-           AND (t.p75_bytes - t.p25_bytes) * 10 <= t.p50_bytes THEN 'burst'
+         WHEN t.family <> 'shell' AND f.burst_attempts >= $burst_times * $min_attempts
+           AND (t.p75_bytes - t.p25_bytes) * 100 <= $burst_spread_percent * t.p50_bytes
+           THEN CASE WHEN $period_s >= $judged_s AND t.hours * 3600 * 100 <= $burst_percent * $period_s
+                      AND n.sources = 1 AND h.login_s IS NULL THEN 'guessing' ELSE 'burst' END
          ELSE 'usual for programs' END AS reading,
        t.srcaddr, t.src_name, t.inside, t.dstaddr, t.dst_name, t.dstport, t.family, t.attempts,
-       COALESCE(u.attempts, 0) AS turned_away,        CAST(f.hour_attempts AS BIGINT) AS most_in_an_hour, t.p50_bytes,
+       COALESCE(u.attempts, 0) AS turned_away, CAST(f.hour_attempts AS BIGINT) AS most_in_an_hour, t.p50_bytes,
        t.p75_bytes - t.p25_bytes AS spread_bytes,
        h.login_bytes, h.login_s AS login_start_s, h.logout_s AS login_end_s, t.first_s, t.last_s$keys
 FROM tried t
 JOIN fresh f ON f.source = t.source AND f.dst_id = t.dst_id AND f.dstport = t.dstport
+JOIN alike n ON n.dst_id = t.dst_id AND n.dstport = t.dstport
 LEFT JOIN turned u ON u.source = t.source AND u.dst_id = t.dst_id AND u.dstport = t.dstport
 LEFT JOIN held h ON h.source = t.source AND h.dst_id = t.dst_id AND h.dstport = t.dstport
 ORDER BY CASE WHEN t.inside THEN 1 ELSE 0 END, t.attempts DESC, t.srcaddr, t.dstaddr, t.dstport
@@ -92,19 +118,21 @@ _CAVEATS = (
 
 
 @question(needs=("srcaddr", "dstaddr", "dstport", "bytes", "packets"), sharper_with=("tcp_flags", "inventory"))
-def brute_forced(flows: Flows, *, min_attempts: int = 30, top_n: int = 50) -> Answer:
+def brute_forced(flows: Flows, *, min_attempts: int = MIN_ATTEMPTS, top_n: int = 50) -> Answer:
     """Who knocked at a login again and again, and did it open?
 
     Rows per source, target and login port (`family`: `shell` is SSH, RDP, FTP, telnet, VNC; `database`, `mail`,
-    `directory`) with at least `min_attempts` short, answered conversations, `reading` first: `guessing`; `varied`
-    (their sizes differ: the middle half spreads over more than half the median, so these are different sessions);
-    `spread out` (never `min_attempts` within an hour); `usual for mail` (clients look for mail all day); `steady`
-    (inside, in three of four hours: a job); `burst` (inside, hundreds of the same size at a database or directory:
-    guessing, or a job without a connection pool); `usual for programs`. `login_bytes`, `login_start_s`, `login_end_s`:
-    a long or large conversation of the same source after `min_attempts` short ones. `turned_away` were closed before a
-    password could be sent: SSH servers do that when too many knock.
+    `directory` with Kerberos, SMB and WinRM) with at least `min_attempts` short, answered conversations, `reading`
+    first: `guessing`; `varied` (their sizes differ: the middle half spreads over more than half the median, so these
+    are different sessions); `spread out` (never `min_attempts` within an hour); `usual for mail` (clients look for mail
+    all day); `steady` (in three of four hours: a job, or from the internet a monitor); `burst` (inside, hundreds of the
+    same size at a database or directory: guessing, or a job without a connection pool); `usual for programs`.
+    `login_bytes`, `login_start_s`, `login_end_s`: a long or large conversation of the same source after `min_attempts`
+    short ones. `turned_away` were closed before a password could be sent: SSH servers do that when too many knock.
 
-    Inside, `min_attempts` must fall within ten minutes, three a minute: no person types that fast.
+    Inside, `min_attempts` must fall within ten minutes, three a minute: no person types that fast. At a database, mail
+    or directory service ten times as many must, of one size within a tenth, from the only host that does so there, in
+    at most a quarter of a period of four hours or more, and never a session: what a program does it does again.
 
     Blind spots: success that stays short; a new password per day; guessing through a shared address. Source: Hofstede,
     Hendriks, Sperotto, Pras, "SSH Compromise Detection using NetFlow/IPFIX", ACM CCR 2014 (many flows of like size,
@@ -120,8 +148,11 @@ def brute_forced(flows: Flows, *, min_attempts: int = 30, top_n: int = 50) -> An
 def _bound(flows: Flows, min_attempts: int, top_n: int, *, keys: bool) -> str:
     since_s, until_s = flows.period
     return bind(
-        _SQL.replace("$keys", _KEYS if keys else ""), min_attempts=min_attempts, short_s=short_s(flows.interval_s),
-        period_s=until_s - since_s, top_n=top_n,
+        _SQL.replace("$keys", _KEYS if keys else ""), min_attempts=min_attempts, period_s=until_s - since_s,
+        top_n=top_n, mail_times=MAIL_TIMES, burst_times=BURST_TIMES, spread_percent=SPREAD_PERCENT,
+        burst_spread_percent=BURST_SPREAD_PERCENT, judged_s=JUDGED_S, steady_percent=STEADY_PERCENT,
+        burst_percent=BURST_PERCENT, monitor_per_hour=MONITOR_PER_HOUR, session_bytes=SESSION_BYTES,
+        session_times=SESSION_TIMES, **login_values(flows.interval_s),
     )  # fmt: skip
 
 
@@ -129,50 +160,35 @@ _EVIDENCE = f"""
 WITH {ATTEMPTS}
 SELECT srcaddr, srcport, dstaddr, dstport, fwd_packets, rev_packets, fwd_bytes, rev_bytes, start_s, end_s
 FROM attempts
-WHERE source IN $sources AND dst_id = $dst_id AND dstport = $dstport AND protocol = 6 AND answered = 1 AND fwd_packets
-  >= 4
+WHERE source IN $sources AND dst_id = $dst_id AND dstport = $dstport AND protocol = 6 AND answered = 1
+  AND fwd_packets >= 4
 ORDER BY fwd_bytes + rev_bytes DESC, start_s, srcport LIMIT 20
 """
 
-# Outside sources that each stay below the line but not together. `hour_s` is the busiest hour's.
-_CROWDS = f"""
-WITH {ATTEMPTS}
-, {LOGINS.strip()}
-, outsiders AS (
-  SELECT * FROM shorts WHERE NOT inside AND family IN ('shell', 'database') AND source NOT IN $known
-), hours AS (
-  SELECT dst_id, dstport, start_s - start_s % 3600 AS hour_s, count(*) AS attempts, count(DISTINCT source) AS sources
-  FROM outsiders GROUP BY dst_id, dstport, start_s - start_s % 3600
-), crowded AS (
-  SELECT DISTINCT dst_id, dstport FROM hours WHERE attempts >= 4 * $min_attempts AND sources >= 10
-)
-SELECT o.dst_id, o.dstport, o.dstaddr, o.dst_name, o.source, o.srcaddr, count(*) AS attempts, min(o.start_s) AS first_s,
-       max(o.end_s) AS last_s
-FROM outsiders o JOIN crowded c ON c.dst_id = o.dst_id AND c.dstport = o.dstport
-GROUP BY o.dst_id, o.dstport, o.dstaddr, o.dst_name, o.source, o.srcaddr
-ORDER BY o.dst_id, o.dstport, attempts DESC, o.srcaddr
-"""
 
+def brute_force(flows: Flows, *, min_attempts: int = MIN_ATTEMPTS) -> list[Finding]:
+    """Findings of `brute_forced` and `spread_guesses`: guessing is medium, high when a login seems to follow; `burst`
+    and `steady` from the internet are low.
 
-def brute_force(flows: Flows, *, min_attempts: int = 30) -> list[Finding]:
-    """Findings of `brute_forced`: guessing is medium, high when a login seems to follow; `burst` is low.
-
-    Ten or more outside sources that together reach four times `min_attempts` within an hour are one finding.
+    Whoever takes part in guessing that is spread over many sources or targets is told there, unless a login follows.
     """
     rows = rows_of(flows.sql(_bound(flows, min_attempts, 500, keys=True)))
-    guessed = [row for row in rows if row["reading"] == "guessing"]
-    found = [_finding(flows, row) for row in rows if row["reading"] in ("guessing", "burst")]
-    known = [row["source"] for row in guessed] or [-1]
-    crowd = rows_of(flows.sql(bind(_CROWDS, min_attempts=min_attempts, short_s=short_s(flows.interval_s), known=known)))
-    services: dict[tuple[Any, Any], list[Mapping[str, Any]]] = {}
-    for row in crowd:
-        services.setdefault((row["dst_id"], row["dstport"]), []).append(row)
-    return found + [_crowd(flows, members) for members in services.values()]
+    spread = spread_findings(flows, min_attempts=min_attempts)
+    told = {pair for _, pairs in spread for pair in pairs}
+    found = [found for found, _ in spread]
+    for row in rows:
+        mild = row["reading"] == "burst" or (row["reading"] == "steady" and not row["inside"])
+        if mild or (
+            row["reading"] == "guessing"
+            and (row["login_start_s"] is not None or (row["source"], row["dst_id"], row["dstport"]) not in told)
+        ):
+            found.append(_finding(flows, row, mild=mild))
+    return found
 
 
-def _finding(flows: Flows, row: Mapping[str, Any]) -> Finding:
+def _finding(flows: Flows, row: Mapping[str, Any], *, mild: bool) -> Finding:
     who, whom = host(row["srcaddr"], row["src_name"]), host(row["dstaddr"], row["dst_name"])
-    what, opened, burst = service(row["dstport"], 6), row["login_start_s"] is not None, row["reading"] == "burst"
+    what, opened = service(row["dstport"], 6), row["login_start_s"] is not None and row["reading"] != "steady"
     named = {"sources": [row["source"]], "dst_id": row["dst_id"], "dstport": row["dstport"]}
     tries = row["attempts"] + row["turned_away"]
     told = (
@@ -186,8 +202,8 @@ def _finding(flows: Flows, row: Mapping[str, Any]) -> Finding:
         rule="brute_force",
         title=f"{who} tried {tries:,} logins at {what} of {whom}"
         + (", and one seems to have worked" if opened else ""),
-        severity="low" if burst else "high" if opened else "medium",
-        confidence=0.3 if burst else 0.85,
+        severity="low" if mild else "high" if opened else "medium",
+        confidence=0.3 if mild else 0.85,
         subject={"srcaddr": row["srcaddr"], "dstaddr": row["dstaddr"], "dstport": row["dstport"], "protocol": 6},
         first_seen=iso(row["first_s"]),
         last_seen=iso(max(row["last_s"], row["login_end_s"] or 0)),
@@ -211,42 +227,9 @@ def _finding(flows: Flows, row: Mapping[str, Any]) -> Finding:
                 if opened
                 else f"Read the login records of {whom}. "
             )
-            + f"Close the port to this source, and see who may reach it: {look_up(row['dstaddr'])}"
+            + "Close the port to this source. The security groups that say who may come: "
+            + look_up(row["dstaddr"], show="NetworkInterfaces[].Groups[]")
         ),
         evidence=rows_of(flows.sql(bind(_EVIDENCE, **named))),
         attack=("T1110", "T1078") if opened else ("T1110",),
-    )
-
-
-def _crowd(flows: Flows, members: Sequence[Mapping[str, Any]]) -> Finding:
-    row = members[0]
-    addresses = [one["srcaddr"] for one in members]
-    attempts = sum(one["attempts"] for one in members)
-    whom, what = host(row["dstaddr"], row["dst_name"]), service(row["dstport"], 6)
-    named = {"sources": [one["source"] for one in members], "dst_id": row["dst_id"], "dstport": row["dstport"]}
-    return Finding(
-        id=finding_id("brute_force", {"srcaddr": "many", "dstaddr": row["dstaddr"], "dstport": row["dstport"]}),
-        rule="brute_force",
-        title=f"{len(set(addresses)):,} internet addresses tried {attempts:,} logins at {what} of {whom}",
-        severity="medium",
-        confidence=0.8,
-        subject={
-            "srcaddr": one_or_list(addresses),
-            "dstaddr": row["dstaddr"],
-            "dstport": row["dstport"],
-            "protocol": 6,
-        },
-        first_seen=iso(min(one["first_s"] for one in members)),
-        last_seen=iso(max(one["last_s"] for one in members)),
-        count=attempts,
-        explanation=(
-            f"{sentence(what)} of {whom} is open to the internet, and "
-            f"{count_of(len(set(addresses)), 'source')} share the guessing: each has only some short "
-            "conversations, together they are many."
-        ),
-        could_also_be="A service with many users who connect often and briefly.",
-        next_step="Take the port off the internet (a VPN, Session Manager, a list of allowed sources): "
-        f"{look_up(row['dstaddr'])}",
-        evidence=rows_of(flows.sql(bind(_EVIDENCE, **named))),
-        attack=("T1110.003",),
     )

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from flowkit import policy
 from flowkit.engines import bind
 from flowkit.finding import Finding, finding_id, iso
 from flowkit.question import Answer, question
 from flowkit.security.attempts import ATTEMPTS
-from flowkit.security.wording import count_of, host, look_up, rows_of, sentence, service
+from flowkit.security.owners import owner_of
+from flowkit.security.ruletext import narrow, ports_of, source_of
+from flowkit.security.wording import aws_cli, count_of, host, look_up, rows_of, sentence, service
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from flowkit.flows import Flows
+    from flowkit.inventory import Rule
 
 __all__ = ["exposed_service", "exposed_services"]
 
@@ -66,8 +73,10 @@ def exposed_services(flows: Flows, *, top_n: int = 50) -> Answer:
 
     Rows per address, protocol and port that answered a public address which began: `kind` (`web`, `mail`, `database`,
     `admin`, `directory`, `cleartext`, `infrastructure`, `other`, `unknown`, or `translation` for what a NAT gateway
-    carries), `sources` (addresses), `neighbourhoods` (their /16, of IPv6 their /32), `answered` conversations, `used`
-    (with enough packets to carry a question and an answer), `refused` ones, `sent_bytes` back.
+    carries), `owner` (a tag of the instance, else whom AWS lists, else a name), `risky` (administration, databases and
+    directories), `rules` of the inventory that let anybody in there, `sources` (addresses), `neighbourhoods` (their
+    /16, of IPv6 their /32), `answered` conversations, `used` (with enough packets to carry a question and an answer),
+    `refused` ones, `sent_bytes` back.
 
     Blind spots: what nobody called; the real client behind a proxy; without TCP flags a source that reuses a known port
     may be taken for a client. Source: AWS, "Security groups": a REJECT is what a closed port looks like; an answer
@@ -77,7 +86,33 @@ def exposed_services(flows: Flows, *, top_n: int = 50) -> Answer:
     >>> flowkit.security.exposed_services(flowkit.open("sample:")).table.columns[0]
     'kind'
     """
-    return flows.ask(bind(_SQL.replace("$keys", ""), top_n=top_n), caveats=_CAVEATS)
+    answer = flows.ask(bind(_SQL.replace("$keys", ""), top_n=top_n), caveats=_CAVEATS)
+    return replace(answer, _table=_with_owners(flows, answer.table))
+
+
+def _with_owners(flows: Flows, table: pd.DataFrame) -> pd.DataFrame:
+    """The table with who answers for each service, and the rules that let the internet in there."""
+    import pandas as pd
+
+    rows = rows_of(table, ("kind", "interface_id", "protocol", "dstport"))
+    rules = [", ".join(rule.rule_id or group for group, rule in _opening(flows, row)) or None for row in rows]
+    owners = [owner_of(flows.inventory, row["interface_id"]) for row in rows]
+    risky = [row["kind"] in _SEVERITY for row in rows]
+    table.insert(5, "owner", pd.Series(owners, index=table.index, dtype="string"))
+    table.insert(9, "risky", pd.Series(risky, index=table.index, dtype="boolean"))
+    table.insert(10, "rules", pd.Series(rules, index=table.index, dtype="string"))
+    return table
+
+
+def _opening(flows: Flows, row: Mapping[str, Any], peers: Sequence[str] = ()) -> list[tuple[str, Rule]]:
+    """The security group rules that let the internet in to a service: those open to anybody, and those for `peers`."""
+    if flows.inventory is None or not row["interface_id"]:
+        return []
+    asked = {"protocol": row["protocol"], "port": row["dstport"]}
+    there = flows.inventory, row["interface_id"]
+    found = policy.open_rules(*there, **asked)
+    found += [one for peer in peers for one in policy.admitting(*there, peer=peer, **asked)]
+    return list(dict.fromkeys(found))
 
 
 _EVIDENCE = f"""
@@ -106,7 +141,9 @@ def _finding(flows: Flows, row: Mapping[str, Any], min_neighbourhoods: int) -> F
     subject = {"dstaddr": row["dstaddr"], "dstport": row["dstport"], "protocol": row["protocol"]}
     if row["interface_id"]:
         subject["interface_id"] = row["interface_id"]
-    named = {name: row[name] for name in ("dst_id", "protocol", "dstport")}
+    evidence = rows_of(flows.sql(bind(_EVIDENCE, **{name: row[name] for name in ("dst_id", "protocol", "dstport")})))
+    opening = _opening(flows, row, [one["srcaddr"] for one in evidence])
+    owner = owner_of(flows.inventory, row["interface_id"])
     kind = {"database": "a database", "admin": "a way to administer the host", "directory": "a directory"}[row["kind"]]
     used = (
         f"{row['used']:,} of the conversations carried data."
@@ -132,16 +169,31 @@ def _finding(flows: Flows, row: Mapping[str, Any], min_neighbourhoods: int) -> F
                 if to_all
                 else "The sources are few and may be known ones."
             )
+            + "".join(
+                f" Rule {rule.rule_id or 'without id'} of {group} opens {ports_of(rule)} to {source_of(rule)}."
+                for group, rule in opening[:3]
+            )
+            + (f" Its owner: {owner}." if owner else "")
         ),
         could_also_be="A service that is meant to be public, or open to a list of partners only.",
-        next_step=(
-            "Name the allowed sources in the security group, or take the port off the internet. The groups it has: "
-            + (
-                f"aws ec2 describe-network-interfaces --network-interface-ids {row['interface_id']}"
-                if row["interface_id"]
-                else look_up(row["dstaddr"])
-            )
-        ),
-        evidence=rows_of(flows.sql(bind(_EVIDENCE, **named))),
+        next_step=_next(flows, row, opening),
+        evidence=evidence,
         attack=("T1190",) if row["kind"] == "database" else ("T1133",),
+    )
+
+
+def _next(flows: Flows, row: Mapping[str, Any], opening: Sequence[tuple[str, Rule]]) -> str:
+    """The call that narrows the rule which lets them in; without an inventory, the one that shows the groups."""
+    if flows.inventory is not None and opening:
+        group, rule = opening[0]
+        others = f" (and {count_of(len(opening) - 1, 'more rule')} like it)" if len(opening) > 1 else ""
+        return (
+            f"If it is not meant to be public, narrow rule {rule.rule_id or 'in question'} of {group}{others} to your "
+            "own network, or to the addresses that may come: "
+            + narrow(flows.inventory, group, rule, port=row["dstport"])
+        )
+    return "Name the allowed sources in the security group, or take the port off the internet. The groups it has: " + (
+        aws_cli("ec2", "describe-network-interfaces", "--network-interface-ids", row["interface_id"])
+        if row["interface_id"]
+        else look_up(row["dstaddr"])
     )

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from flowkit.engines import bind
 from flowkit.finding import Finding, finding_id, iso
 from flowkit.question import Answer, question
-from flowkit.security.attempts import ATTEMPTS, walk
+from flowkit.security.attempts import ATTEMPTS, CLIENTS_FROM, CONTACTS, RELAYS, walk
+from flowkit.security.block_scans import block_findings
+from flowkit.security.distributed_scans import crowd_findings
 from flowkit.security.wording import count_of, host, look_up, one_or_list, protocol_name, rows_of
 
 if TYPE_CHECKING:
@@ -16,19 +18,31 @@ if TYPE_CHECKING:
 
 __all__ = ["port_scan", "port_scans"]
 
+#: Ports of one target refused at first contact. Zeek's scan policy draws the line at 15 distinct ports; as a walk it
+#: stands for a likelihood ratio of 4**15, one false alarm in a thousand million comparisons.
+MIN_PORTS = 15
+#: Without SYN evidence, refused ports below 1024 that no server's answers to a client explain: five, as in `attempts`.
+MIN_LOW_PORTS = 5
+#: From the internet, new ports within an hour. Above the busiest source of the background noise, see the docstring.
+OUTSIDE_PORTS = 300
+#: The same where a port that is no web service answered: who finds a door and goes on means this host.
+OUTSIDE_OPEN_PORTS = 100
+#: A scanner whose source port varies less than once in so many ports looks like one server's answers.
+PORTS_PER_SOURCE_PORT = 4
+#: Scans of so many targets by one source are told as one finding with a list.
+MERGED_TARGETS = 5
+#: Scans of one target by so many sources from the internet, with no more than an hour between, are one too.
+MERGED_SOURCES = 3
+#: Surety grows with the walk: from 50 steps on even a host that fails half of its first contacts does not get there.
+SURE_WALK = 50
+
 _PAIR = "source, dst_id, protocol"
 
 # A port counts once per pair of hosts, answered or not in the whole period. `fresh` counts first contacts within an
 # hour, in hours that begin on the hour and on the half hour, so that no half hour is cut in two.
 _SQL = f"""
-WITH {ATTEMPTS}
-, contacts AS (
-  SELECT source, dst_id, protocol, dstport, max(answered) AS answered, max(shown) AS shown, count(*) AS attempts,
-         min(srcaddr) AS srcaddr, max(src_name) AS src_name, max(src_role) AS src_role, min(dstaddr) AS dstaddr,
-         max(dst_name) AS dst_name, max(dst_role) AS dst_role, max(inside) AS inside, min(srcport) AS srcport,
-         min(start_s) AS first_s, max(end_s) AS last_s
-  FROM attempts GROUP BY source, dst_id, protocol, dstport
-), many AS (
+WITH {CONTACTS.strip()}
+, many AS (
   SELECT source, dst_id, protocol FROM contacts WHERE answered = 0
   GROUP BY source, dst_id, protocol HAVING count(*) >= $min_ports
 ), candidates AS (
@@ -43,13 +57,13 @@ WITH {ATTEMPTS}
   ) AS hours GROUP BY {_PAIR}
 ), {walk("candidates", _PAIR, "dstport").strip()}
 , pairs AS (
-  SELECT c.source, c.dst_id, c.protocol, min(srcaddr) AS srcaddr, max(src_name) AS src_name, max(src_role) AS src_role,
-         min(dstaddr) AS dstaddr,
-         max(dst_name) AS dst_name, max(dst_role) AS dst_role, max(inside) AS inside, CAST(count(*) AS BIGINT) AS ports,
+  SELECT c.source, c.dst_id, c.protocol, max(inside) AS inside, CAST(count(*) AS BIGINT) AS ports,
          CAST(sum(answered) AS BIGINT) AS answered_ports,
          CAST(sum(CASE WHEN answered = 1 AND (s.kind IS NULL OR s.kind <> 'web') THEN 1
          ELSE 0 END) AS BIGINT) AS opened_ports,
          CAST(sum(CASE WHEN answered = 0 AND dstport < 1024 THEN 1 ELSE 0 END) AS BIGINT) AS low_ports,
+         CAST(sum(CASE WHEN answered = 0 AND dstport < $clients_from THEN 1 ELSE 0 END) AS BIGINT) AS service_ports,
+         min(srcport) AS srcport,
          CAST(count(DISTINCT c.srcport) AS BIGINT) AS source_ports, max(shown) AS shown,
          CAST(sum(attempts) AS BIGINT) AS attempts, min(first_s) AS first_s,
          max(CASE WHEN answered = 0 THEN last_s END) AS last_s
@@ -59,19 +73,24 @@ WITH {ATTEMPTS}
 )
 SELECT CASE
          WHEN w.walk < $min_ports THEN 'mostly answered'
-         WHEN NOT p.inside AND (COALESCE(p.dst_role, '') IN ('nat_gateway', 'regional_nat_gateway')
+         WHEN NOT p.inside AND (COALESCE(d.role, '') IN ('nat_gateway', 'regional_nat_gateway')
            OR (f.ports < $outside_ports
            AND (f.ports < $outside_open_ports OR p.opened_ports = 0))) THEN 'background'
+         WHEN COALESCE(s.role, '') IN $relays THEN 'many behind one'
          WHEN p.protocol = 17 AND p.low_ports < $min_ports THEN 'unclear'
-         WHEN p.protocol = 6 AND p.shown = 0 AND p.source_ports * 4 < p.ports AND p.low_ports < $min_low_ports
+         WHEN p.protocol = 6 AND p.shown = 0 AND p.source_ports * $ports_per_source_port < p.ports
+           AND p.low_ports < $min_low_ports AND (p.srcport < $clients_from OR p.service_ports < $min_ports)
            THEN 'unclear'
          ELSE 'scan' END AS reading,
-       p.srcaddr, p.src_name, p.inside, p.dstaddr, p.dst_name, p.protocol, p.ports, p.answered_ports, p.attempts,
-       CAST(f.ports AS BIGINT) AS most_ports_in_an_hour, w.walk, p.first_s, p.last_s$keys
+       s.address AS srcaddr, s.name AS src_name, p.inside, d.address AS dstaddr, d.name AS dst_name, p.protocol,
+       p.ports, p.answered_ports, p.attempts, CAST(f.ports AS BIGINT) AS most_ports_in_an_hour, w.walk,
+       p.first_s, p.last_s$keys
 FROM pairs p
 JOIN walked w ON w.source = p.source AND w.dst_id = p.dst_id AND w.protocol = p.protocol
 JOIN fresh f ON f.source = p.source AND f.dst_id = p.dst_id AND f.protocol = p.protocol
-ORDER BY CASE WHEN w.walk >= $min_ports AND p.inside THEN 0 ELSE 1 END, p.ports DESC, p.srcaddr, p.dstaddr, p.protocol
+JOIN hosts s ON s.endpoint_id = p.source
+JOIN hosts d ON d.endpoint_id = p.dst_id
+ORDER BY CASE WHEN w.walk >= $min_ports AND p.inside THEN 0 ELSE 1 END, p.ports DESC, s.address, d.address, p.protocol
 LIMIT $top_n
 """
 
@@ -84,14 +103,22 @@ _CAVEATS = (
 )
 
 
+def _bound(keys: str, min_ports: int, min_low_ports: int, outside_ports: int, outside_open_ports: int, n: int) -> str:
+    return bind(
+        _SQL.replace("$keys", keys), min_ports=min_ports, min_low_ports=min_low_ports, outside_ports=outside_ports,
+        outside_open_ports=outside_open_ports, ports_per_source_port=PORTS_PER_SOURCE_PORT, clients_from=CLIENTS_FROM,
+        relays=RELAYS, top_n=n,
+    )  # fmt: skip
+
+
 @question(needs=("srcaddr", "dstaddr", "dstport"), sharper_with=("tcp_flags", "action", "inventory"))
 def port_scans(
     flows: Flows,
     *,
-    min_ports: int = 15,
-    min_low_ports: int = 5,
-    outside_ports: int = 300,
-    outside_open_ports: int = 100,
+    min_ports: int = MIN_PORTS,
+    min_low_ports: int = MIN_LOW_PORTS,
+    outside_ports: int = OUTSIDE_PORTS,
+    outside_open_ports: int = OUTSIDE_OPEN_PORTS,
     top_n: int = 50,
 ) -> Answer:
     """Who tried many ports of one host, most of them in vain?
@@ -109,8 +136,9 @@ def port_scans(
     "An Internet-Wide View of Internet-Wide Scanning", USENIX Security 2014). So from there a scan needs `outside_ports`
     new ports within an hour, or `outside_open_ports` and an answer from a port that is no web service.
 
-    Without SYN evidence, one source port and no more than `min_low_ports` refused ports below 1024 may be a server's
-    answers to a client: operating systems and NAT gateways hand out 1024 and above. Over UDP only ports below 1024
+    Without SYN evidence, one source port and less than `min_low_ports` refused ports below 1024 may be a server's
+    answers to a client (operating systems and NAT gateways hand out 1024 and above), unless the source port is one that
+    clients have, 32,768 or above, and `min_ports` refused ports are not. Over UDP only ports below 1024
     count, since voice, games and peer-to-peer use any other.
 
     Blind spots: a scan split over many sources; ports inside one interface's pod network. Source: Jung et al., "Fast
@@ -120,10 +148,7 @@ def port_scans(
     >>> flowkit.security.port_scans(flowkit.open("sample:")).table.columns[0]
     'reading'
     """
-    sql = bind(
-        _SQL.replace("$keys", ""), min_ports=min_ports, min_low_ports=min_low_ports, outside_ports=outside_ports,
-        outside_open_ports=outside_open_ports, top_n=top_n,
-    )  # fmt: skip
+    sql = _bound("", min_ports, min_low_ports, outside_ports, outside_open_ports, top_n)
     return flows.ask(sql, caveats=_CAVEATS)
 
 
@@ -133,42 +158,52 @@ SELECT min(srcaddr) AS srcaddr, min(dstaddr) AS dstaddr, dstport, protocol, max(
        count(*) AS attempts,
        CAST(sum(CASE WHEN rejected THEN 1 ELSE 0 END) AS BIGINT) AS rejected, min(start_s) AS first_s,
        max(end_s) AS last_s
-FROM attempts WHERE source IN $sources AND dst_id = $dst_id AND protocol = $protocol
-GROUP BY dstport, protocol ORDER BY max(answered) DESC, min(start_s), dstport LIMIT 20
+FROM attempts WHERE source IN $sources AND dst_id IN $targets AND protocol = $protocol
+GROUP BY dst_id, dstport, protocol ORDER BY max(answered) DESC, min(start_s), dstport, dst_id LIMIT 20
 """
 
 _SOURCES = f"""
 WITH {ATTEMPTS}
-SELECT DISTINCT srcaddr FROM attempts WHERE source IN $sources AND dst_id = $dst_id AND protocol = $protocol
+SELECT DISTINCT srcaddr FROM attempts WHERE source IN $sources AND dst_id IN $targets AND protocol = $protocol
        ORDER BY srcaddr
 """
 
 
 def port_scan(
-    flows: Flows, *, min_ports: int = 15, outside_ports: int = 300, outside_open_ports: int = 100
-) -> list[Finding]:
+    flows: Flows, *, min_ports: int = MIN_PORTS, outside_ports: int = OUTSIDE_PORTS,
+    outside_open_ports: int = OUTSIDE_OPEN_PORTS,
+) -> list[Finding]:  # fmt: skip
     """Findings of `port_scans`: a scan from inside is high, from the internet medium; `unclear` ones from inside are
     low.
 
     Three or more internet sources at one target within the same hours are one finding.
     """
-    sql = bind(
-        _SQL.replace("$keys", _KEYS), min_ports=min_ports, min_low_ports=5, outside_ports=outside_ports,
-        outside_open_ports=outside_open_ports, top_n=500,
-    )  # fmt: skip
-    rows = rows_of(flows.sql(sql))
+    rows = rows_of(flows.sql(_bound(_KEYS, min_ports, MIN_LOW_PORTS, outside_ports, outside_open_ports, 500)))
     scans = [row for row in rows if row["reading"] == "scan"]
     unclear = [row for row in rows if row["reading"] == "unclear" and row["inside"]]
-    return [_finding(flows, group) for group in _together(scans)] + [_unclear(flows, row) for row in unclear]
+    crowds = crowd_findings(flows, "ports")
+    told = {pair for _, pairs in crowds for pair in pairs}
+    scans = [row for row in scans if (row["source"], row["dst_id"], row["protocol"]) not in told]
+    return [
+        *(crowd for crowd, _ in crowds),
+        *(_finding(flows, group) for group in _together(scans)),
+        *block_findings(flows),
+        *(_unclear(flows, row) for row in unclear),
+    ]
 
 
 def _together(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
-    """Rows that make one finding: outside sources at one target by three or more, else each alone."""
-    at_target: dict[tuple[Any, Any], list[Mapping[str, Any]]] = {}
+    """Rows that make one finding: internet sources at one target by three, targets of one of ours by five."""
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in rows:
-        if not row["inside"]:
-            at_target.setdefault((row["dst_id"], row["protocol"]), []).append(row)
-    crowds = [group for group in at_target.values() if len(group) >= 3 and _overlap(group)]
+        groups.setdefault((row["inside"], row["source" if row["inside"] else "dst_id"], row["protocol"]), []).append(
+            row
+        )
+    crowds = [
+        group
+        for (inside, *_), group in groups.items()
+        if len(group) >= (MERGED_TARGETS if inside else MERGED_SOURCES) and _overlap(group)
+    ]
     crowded = {id(row) for group in crowds for row in group}
     return [[row] for row in rows if id(row) not in crowded] + crowds
 
@@ -186,8 +221,8 @@ def _overlap(group: Sequence[Mapping[str, Any]]) -> bool:
 
 def _finding(flows: Flows, group: Sequence[Mapping[str, Any]]) -> Finding:
     row = group[0]
-    target = {"dst_id": row["dst_id"], "protocol": row["protocol"]}
-    named = {"sources": [one["source"] for one in group], **target}
+    targets = {one["dst_id"]: one["dstaddr"] for one in group}
+    named = {"sources": [one["source"] for one in group], "targets": list(targets), "protocol": row["protocol"]}
     addresses = flows.arrow(bind(_SOURCES, **named)).column("srcaddr").to_pylist()
     inside = bool(row["inside"])
     who = (
@@ -195,9 +230,10 @@ def _finding(flows: Flows, group: Sequence[Mapping[str, Any]]) -> Finding:
         if len(addresses) == 1
         else count_of(len(addresses), "address", "addresses")
     )
-    whom = host(row["dstaddr"], row["dst_name"])
+    whom = host(row["dstaddr"], row["dst_name"]) if len(targets) == 1 else f"each of {len(targets):,} hosts"
     first_s, last_s = min(one["first_s"] for one in group), max(one["last_s"] for one in group)
     ports, opened = max(one["ports"] for one in group), max(one["answered_ports"] for one in group)
+    subject = {"srcaddr": one_or_list(addresses), "dstaddr": one_or_list(targets.values()), "protocol": row["protocol"]}
     found = f"{count_of(opened, 'port')} answered, the others were refused or silent."
     if not opened:
         found = "All were refused or silent."
@@ -207,12 +243,12 @@ def _finding(flows: Flows, group: Sequence[Mapping[str, Any]]) -> Finding:
         else "The pace is well above that of the internet's background noise, so somebody means this host."
     )
     return Finding(
-        id=finding_id("port_scan", {"srcaddr": addresses, "dstaddr": row["dstaddr"], "protocol": row["protocol"]}),
+        id=finding_id("port_scan", {**subject, "srcaddr": addresses}),
         rule="port_scan",
         title=f"{who} scanned {ports:,} {protocol_name(row['protocol'])} ports of {whom}",
         severity="high" if inside else "medium",
-        confidence=0.95 if row["walk"] >= 50 else 0.8,
-        subject={"srcaddr": one_or_list(addresses), "dstaddr": row["dstaddr"], "protocol": row["protocol"]},
+        confidence=0.95 if row["walk"] >= SURE_WALK else 0.8,
+        subject=subject,
         first_seen=iso(first_s),
         last_seen=iso(last_s),
         count=ports,
@@ -222,8 +258,9 @@ def _finding(flows: Flows, group: Sequence[Mapping[str, Any]]) -> Finding:
         next_step=(
             f"See what runs on the source and what else it did in this period. Whose it is: {look_up(addresses[0])}"
             if inside
-            else "Check that the ports which answered are meant to be public, and see what else the source did. The "
-            f"target: {look_up(row['dstaddr'])}"
+            else ("Check that the ports which answered are meant to be public, and see " if opened else "See ")
+            + "what else the source did. The target's security groups: "
+            + look_up(row["dstaddr"], show="NetworkInterfaces[].Groups[]")
         ),
         evidence=rows_of(flows.sql(bind(_EVIDENCE, **named))),
         attack=("T1046",) if inside else ("T1595.001", "T1046"),
@@ -232,7 +269,7 @@ def _finding(flows: Flows, group: Sequence[Mapping[str, Any]]) -> Finding:
 
 def _unclear(flows: Flows, row: Mapping[str, Any]) -> Finding:
     who, whom = host(row["srcaddr"], row["src_name"]), host(row["dstaddr"], row["dst_name"])
-    named = {"sources": [row["source"]], "dst_id": row["dst_id"], "protocol": row["protocol"]}
+    named = {"sources": [row["source"]], "targets": [row["dst_id"]], "protocol": row["protocol"]}
     return Finding(
         id=finding_id("port_scan", {"srcaddr": row["srcaddr"], "dstaddr": row["dstaddr"], "protocol": row["protocol"]}),
         rule="port_scan",
@@ -248,8 +285,7 @@ def _unclear(flows: Flows, row: Mapping[str, Any]) -> Finding:
             "the ports lies below 1024, and this log does not tell who began."
         ),
         could_also_be="A server's answers to a client, of which this log has one direction only.",
-        next_step="Add the field tcp-flags to the log format: it tells who began. The source: "
-        + look_up(row["srcaddr"]),
+        next_step=f"Add tcp-flags to the log format: it tells who began. The source: {look_up(row['srcaddr'])}",
         evidence=rows_of(flows.sql(bind(_EVIDENCE, **named))),
         attack=("T1046",),
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flowkit import policy
 from flowkit.engines import bind
 from flowkit.finding import Finding, finding_id, iso
 from flowkit.question import Answer, question
-from flowkit.security.wording import count_of, host, one_or_list, rows_of, service
+from flowkit.security.wording import aws_cli, count_of, host, one_or_list, rows_of, service
 
 if TYPE_CHECKING:
     from flowkit.flows import Flows
@@ -31,7 +32,8 @@ WITH returns AS (
 )
 SELECT r.refused_at, r.interface_id, r.subnet_id, r.srcaddr, max(r.src_name) AS src_name, r.dstaddr,
        max(r.dst_name) AS dst_name, r.protocol,
-       r.dstport, CAST(count(*) AS BIGINT) AS conversations, COALESCE(max(h.answered), 0) AS answered,
+       r.dstport, max(r.srcport) AS srcport, CAST(count(*) AS BIGINT) AS conversations,
+       COALESCE(max(h.answered), 0) AS answered,
        CAST(sum(r.rev_packets) AS BIGINT) AS rev_packets, min(r.start_s) AS first_s, max(r.end_s) AS last_s
 FROM returns r
 LEFT JOIN healthy h ON h.src_id = r.src_id AND h.dst_id = r.dst_id AND h.protocol = r.protocol AND h.dstport = r.dstport
@@ -54,7 +56,9 @@ def returns_rejected(flows: Flows, *, top_n: int = 50) -> Answer:
     """Where were replies refused although the question had been accepted?
 
     Rows per interface that refused, pair of hosts and service: `refused_at` says at whose interface and which way,
-    `conversations` lost so, `answered` ones of the same pair and service in the period, `rev_packets` refused.
+    `srcport` is one of the ports that the refused replies were sent to, `conversations` how many were lost so,
+    `answered` how many of the same pair and service were not, `rev_packets` how many packets were refused. Which entry
+    of which network ACL refuses is told by `blocked_by`.
 
     Blind spots: within one subnet no network ACL acts, and such pairs are left out; where subnets are not known that
     cannot be checked. UDP services that nobody answers any more look alike. Source: AWS, "Flow log records: security
@@ -78,7 +82,7 @@ def return_rejected(flows: Flows, *, min_returns: int = 5) -> list[Finding]:
     for row in rows_of(flows.sql(bind(_SQL, top_n=1000))):
         key = (row["refused_at"], row["interface_id"], row["protocol"], row["dstport"], *_fixed_end(row))
         groups.setdefault(key, []).append(row)
-    return [_finding(members, min_returns) for members in groups.values()]
+    return [_finding(flows, members, min_returns) for members in groups.values()]
 
 
 def _fixed_end(row: Mapping[str, Any]) -> tuple[str, str]:
@@ -87,7 +91,7 @@ def _fixed_end(row: Mapping[str, Any]) -> tuple[str, str]:
     return ("", row["dstaddr"]) if at_responder else (row["srcaddr"], "")
 
 
-def _finding(members: Sequence[Mapping[str, Any]], min_returns: int) -> Finding:
+def _finding(flows: Flows, members: Sequence[Mapping[str, Any]], min_returns: int) -> Finding:
     row = members[0]
     lost, got = sum(one["conversations"] for one in members), sum(one["answered"] for one in members)
     sources, targets = {one["srcaddr"] for one in members}, {one["dstaddr"] for one in members}
@@ -124,7 +128,7 @@ def _finding(members: Sequence[Mapping[str, Any]], min_returns: int) -> Finding:
             f"{row['refused_at']}'s interface"
             + (f", while {got:,} others got through. " if got else ". ")
             + "A security group lets replies pass, so a network ACL must refuse them, most often because it "
-            "forgets the ephemeral ports."
+            "forgets the ephemeral ports." + _by_the_inventory(flows, row)
         ),
         could_also_be="Replies that came after the connection was forgotten, where the log has no TCP flags to tell.",
         next_step=(
@@ -136,10 +140,25 @@ def _finding(members: Sequence[Mapping[str, Any]], min_returns: int) -> Finding:
     )
 
 
+def _by_the_inventory(flows: Flows, row: Mapping[str, Any]) -> str:
+    """What the inventory's network ACL says to it: the entry that refuses, or that none does; empty where unknown."""
+    if flows.inventory is None or not row["interface_id"]:
+        return ""
+    at_responder = row["refused_at"].startswith("outbound")
+    _, acl = policy.refusal(
+        flows.inventory, row["interface_id"], egress=at_responder, reply=True, protocol=row["protocol"],
+        peer=row["srcaddr"] if at_responder else row["dstaddr"], port=row["srcport"],
+    )  # fmt: skip
+    if acl.allowed is False:
+        return f" By the inventory it is {acl.by} (* is what no entry allows)."
+    return " By the inventory no entry refuses them, so that is out of date." if acl.allowed else ""
+
+
 def _look_up_rules(row: Mapping[str, Any]) -> str:
     """The AWS CLI call that shows the network ACL, or the subnet that leads to it."""
     if row["subnet_id"]:
-        return f"aws ec2 describe-network-acls --filters Name=association.subnet-id,Values={row['subnet_id']}"
+        wanted = f"Name=association.subnet-id,Values={row['subnet_id']}"
+        return aws_cli("ec2", "describe-network-acls", "--filters", wanted)
     if row["interface_id"]:
-        return f"aws ec2 describe-network-interfaces --network-interface-ids {row['interface_id']}"
-    return "aws ec2 describe-network-acls"
+        return aws_cli("ec2", "describe-network-interfaces", "--network-interface-ids", row["interface_id"])
+    return aws_cli("ec2", "describe-network-acls")

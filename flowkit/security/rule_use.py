@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flowkit.engines import bind
 from flowkit.finding import Finding, finding_id, iso
 from flowkit.question import Answer, question
+from flowkit.security.let_in import LET_IN
 from flowkit.security.wording import count_of, rows_of
 
 if TYPE_CHECKING:
@@ -14,28 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = ["policy_unused", "rule_use"]
 
-# Conversations that a responder's interface let in, by whom and for what; each rule that would have let them in gets
-# the credit, since logs do not name the one that did. `group_rules` has a row per rule, interface and address range.
-_SQL = """
-WITH let_in AS (
-  SELECT c.dst_interface_id AS interface_id, c.protocol, c.dstport, a.addr_key,
-         CAST(count(*) AS BIGINT) AS conversations,
-         max(c.end_s) AS last_s
-  FROM conversations c
-  JOIN (SELECT DISTINCT endpoint_id, addr_key FROM addresses) a ON a.endpoint_id = c.src_id
-  WHERE c.in_period AND c.leg = '' AND c.initiator_by <> 'unknown' AND NOT c.rejected AND c.dst_interface_id IS NOT NULL
-    AND c.state IN ('answered', 'half_open', 'no_reply', 'reset', 'return_rejected')
-  GROUP BY c.dst_interface_id, c.protocol, c.dstport, a.addr_key
-), credited AS (
-  SELECT DISTINCT r.group_id, r.rule_id, l.interface_id, l.protocol, l.dstport, l.addr_key, l.conversations, l.last_s
-  FROM let_in l
-  JOIN group_rules r ON r.interface_id = l.interface_id AND (r.protocol = -1 OR r.protocol = l.protocol)
-   AND (r.protocol = -1 OR l.protocol NOT IN (6, 17, 132) OR l.dstport BETWEEN r.from_port AND r.to_port)
-   AND l.addr_key BETWEEN r.low_key AND r.high_key
-), credit AS (
+_SQL = f"""
+WITH {LET_IN}
+, credit AS (
   SELECT group_id, rule_id, CAST(sum(conversations) AS BIGINT) AS conversations,
          CAST(count(DISTINCT addr_key) AS BIGINT) AS sources, max(last_s) AS last_s
-  FROM credited GROUP BY group_id, rule_id
+  FROM admitted GROUP BY group_id, rule_id
 ), incomplete AS (
   SELECT DISTINCT r.group_id, r.rule_id FROM group_rules r
   LEFT JOIN interfaces i ON i.observer = r.interface_id AND i.records > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flowkit.finding import aws_cli, look_up
 from flowkit.reference import known_services
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MOST_LISTED",
+    "aws_cli",
     "count_of",
     "host",
     "look_up",
@@ -74,9 +76,3 @@ def one_or_list(values: Iterable[Any]) -> Any:
     """The value itself where there is one, else all of them, sorted, at most `MOST_LISTED`."""
     distinct = sorted({value for value in values if value is not None})
     return distinct[0] if len(distinct) == 1 else distinct[:MOST_LISTED]
-
-
-def look_up(address: str) -> str:
-    """The AWS CLI call that says whose address it is."""
-    name = "ipv6-addresses.ipv6-address" if ":" in address else "addresses.private-ip-address"
-    return f"aws ec2 describe-network-interfaces --filters Name={name},Values={address}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from flowkit.show.format import shown
 from flowkit.show.tables import rows_html
 from flowkit.show.view import View, escape
 
-__all__ = ["anchor", "findings", "tally"]
+__all__ = ["CALL", "anchor", "findings", "tally"]
 
 #: The subject in the order of a sentence: who, whom, what.
 _SUBJECT = {
@@ -21,6 +22,9 @@ _SUBJECT = {
     "interface_id": "Interface",
 }
 _FEW = 8
+
+#: The AWS CLI call with which a next step ends (`flowkit.finding.aws_cli`).
+CALL = re.compile(r"(?:^|(?<=: ))aws [a-z0-9-]+ [a-z0-9-]+(?: .*)?$")
 
 
 def findings(
@@ -105,7 +109,17 @@ def _subject(subject: Mapping[str, Any]) -> str:
 
 
 def _advice(name: str, text: object) -> str:
-    return f"<div><dt>{name}</dt><dd>{escape(text)}</dd></div>" if text else ""
+    if not text:
+        return ""
+    call = CALL.search(str(text))
+    said = escape(str(text)[: call.start()] if call else text)
+    return f"<div><dt>{name}</dt><dd>{said}{_call(call.group()) if call else ''}</dd></div>"
+
+
+def _call(text: str) -> str:
+    """A command to copy; its lines break between words, never at the hyphens inside them."""
+    words = " ".join(f"<span>{escape(word)}</span>" for word in text.split(" "))
+    return f'<span class="fk-call"><code>{words}</code></span>'
 
 
 def _evidence(row: Mapping[str, Any]) -> str:

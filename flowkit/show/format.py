@@ -61,6 +61,7 @@ _HEADINGS = {
     "dst_az_id": "Destination zone",
     "instance_id": "Instance",
     "flow_log_id": "Flow log",
+    "community_id": "Community ID",
     "fwd_bytes": "Sent",
     "rev_bytes": "Received",
 }

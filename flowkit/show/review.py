@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.show.cards import findings, tally
 from flowkit.show.format import shown
+from flowkit.show.suppressed import suppressed_html, suppressed_text
 from flowkit.show.view import REVIEW_MIME, View, escape
 
 if TYPE_CHECKING:
@@ -28,8 +29,10 @@ def summary(review: Review) -> View:
         + headlines_html(payload.get("headlines") or ())
         + fields_html(payload)
         + cards.html
+        + suppressed_html(payload)
     )
     text = f"{len(found)} findings" + (f": {tally(found)}" if found else "")
+    text = "; ".join(filter(None, (text, suppressed_text(payload.get("suppressed") or ()))))
     return View(markup, text, {REVIEW_MIME: payload})
 
 

@@ -7,8 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.show import figure as house
 from flowkit.show.axes import key, short
+from flowkit.show.egress import (
+    block_public_access,
+    cleartext_services,
+    floods,
+    listed_addresses,
+    resolvers_asked,
+    unencrypted_paths,
+    unusual_ports,
+)
 from flowkit.show.format import ABSENT, heading, shown
 from flowkit.show.plots import bars
+from flowkit.show.policy import (
+    blocked_by,
+    changes,
+    lateral_movements,
+    narrowest_rules,
+    new_peers,
+    open_rules,
+    rejected_reasons,
+)
+from flowkit.show.shared_scans import block_scans, distributed_scans, spread_guesses
 from flowkit.show.tables import instead_of
 from flowkit.show.view import View
 
@@ -18,17 +37,34 @@ if TYPE_CHECKING:
 __all__ = [
     "background_noise",
     "beacons",
+    "block_public_access",
+    "block_scans",
+    "blocked_by",
     "brute_forced",
+    "changes",
+    "cleartext_services",
+    "distributed_scans",
     "exfiltrations",
     "exposed_services",
     "external_peers",
+    "floods",
     "host_sweeps",
+    "lateral_movements",
+    "listed_addresses",
+    "narrowest_rules",
+    "new_peers",
+    "open_rules",
     "port_scans",
     "rejected_interfaces",
     "rejected_ports",
+    "rejected_reasons",
     "rejected_sources",
+    "resolvers_asked",
     "returns_rejected",
     "rule_use",
+    "spread_guesses",
+    "unencrypted_paths",
+    "unusual_ports",
 ]
 
 

@@ -18,6 +18,9 @@ ARGUMENTS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 
+#: What a card's next step ends with.
+CALL = "aws ec2 describe-network-interfaces --filters Name=addresses.private-ip-address,Values=10.1.2.3"
+
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
@@ -116,7 +119,7 @@ def pages(tmp_path_factory) -> Path:
     finding = {
         "rule": "port_scan", "confidence": 0.9, "first_seen": "2026-11-02T03:04:05Z",
         "last_seen": "2026-11-02T03:44:05Z", "count": 812, "explanation": "Why.", "could_also_be": "Else.",
-        "next_step": "Do.", "evidence": [{"dstport": p, "records": 3} for p in (22, 23)],
+        "next_step": f"Do this: {CALL}", "evidence": [{"dstport": p, "records": 3} for p in (22, 23)],
     }  # fmt: skip
     found = [
         Finding(id=f"port_scan-{severity}", title=f"A {severity} thing", severity=severity,
@@ -130,7 +133,11 @@ def pages(tmp_path_factory) -> Path:
         "parameters": {"source": "logs"}, "records": 48210,
         "summary": [{"text": "Five things need a look.", "values": {"n": 5}}],
         "headlines": [{"label": name, "value": 4210, "unit": "", "note": "8.7 % of them"} for name in "abcde"],
-        "findings": found, "run": {"at": "2026-11-03T01:00:00Z", "flowkit": "0.1.0"},
+        "findings": found,
+        "suppressed": [{**found[0], "id": "known", "suppression": {
+            "entry": 1, "reason": "Known to be no matter.", "expires": "2027-03-31", "owner": "network"}}],
+        "suppressions": {"notes": ["s.yaml: entry 2 (beacon) expired on 2026-10-01 and no longer acts."]},
+        "run": {"at": "2026-11-03T01:00:00Z", "flowkit": "0.1.0"},
     }  # fmt: skip
     (folder / "2026-11-02" / "security_review.html").write_text(render(page_of(notebook), record))
     (folder / "2026-11-02" / "security_review.json").write_text(json.dumps(record))

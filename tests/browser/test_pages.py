@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import PHONE, WIDE  # type: ignore[import-not-found]  # pytest puts this folder on the path
+from conftest import CALL, PHONE, WIDE  # type: ignore[import-not-found]  # pytest puts this folder on the path
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
@@ -72,6 +72,21 @@ def test_without_scripts_everything_is_there(opened, pages):
     assert page.locator("article.fk-finding").count() == 5
     page.locator("article.fk-high summary", has_text="Evidence").click()
     assert page.locator("article.fk-high table").is_visible()
+
+
+def test_a_call_is_copied_by_its_button(opened, pages):
+    page = opened(report_in(pages)).page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    button = page.locator(".fk-call button").first
+    button.click()
+    page.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate("() => navigator.clipboard.readText()") == CALL
+
+
+def test_without_scripts_a_call_is_text_without_a_button(opened, pages):
+    page = opened(report_in(pages), scripts=False).page
+    assert page.locator(".fk-call").first.inner_text() == CALL
+    assert page.locator(".fk-call button").count() == 0
 
 
 def test_the_keyboard_reaches_the_report_past_the_contents(opened, pages):

@@ -7,6 +7,7 @@ import pytest
 from flowkit.errors import MissingField
 from flowkit.security import brute_forced
 from flowkit.security.brute_force import brute_force
+from flowkit.security.logins import short_s
 from tests.rows import flows_of
 from tests.security.rows import OUTSIDE, WEB, quiet, session
 
@@ -111,6 +112,132 @@ def test_brute_force_is_quiet_on_programs_without_a_connection_pool():
 
 def test_brute_force_of_a_database_from_the_internet_is_medium():
     assert severities([*guesses(30, port=3306), *quiet()]) == ["medium"]
+
+
+def inside_burst(*, port=5432, step_s=1, spread=True, count=400, **fields):
+    rows = guesses(count, src=INSIDE, port=port, step_s=step_s, up=400 if not spread else 2_000, down=500, **fields)
+    return [*rows, *quiet(until_s=16_000)]
+
+
+def test_brute_force_of_a_database_from_inside_is_medium_where_nothing_else_looks_like_a_program():
+    assert readings(inside_burst()) == ["guessing"]
+    assert severities(inside_burst()) == ["medium"]
+    assert readings([*guesses(400, src=INSIDE, port=5432, step_s=1), *quiet(until_s=9_000)]) == ["burst"]
+
+
+def test_brute_force_of_a_database_from_inside_is_doubted_where_another_host_does_the_same():
+    others = guesses(40, src="10.0.0.67", port=5432, step_s=100)
+    assert readings([*inside_burst(), *others]) == ["burst", "usual for programs"]
+
+
+def test_brute_force_of_a_database_from_inside_is_doubted_where_a_session_follows():
+    session_s = session(INSIDE, WEB, 5432, at_s=3_000, lasts_s=900, up=60_000, down=90_000, packets=300, sport=50_000)
+    assert readings([*inside_burst(), *session_s]) == ["burst"]
+
+
+def test_brute_force_of_a_database_from_inside_must_be_of_one_size():
+    def spread(step):
+        rows = [
+            row
+            for place in range(400)
+            for row in session(INSIDE, WEB, 5432, at_s=place, up=1_500 + place % 3 * step, sport=30_000 + place)
+        ]
+        return readings([*rows, *quiet(until_s=16_000)])
+
+    assert spread(210) == ["guessing"]  # 4,000, 4,210 and 4,420: the middle half spreads over 420, a tenth
+    assert spread(230) == ["usual for programs"]
+
+
+def test_brute_force_of_a_database_from_inside_must_stay_within_a_quarter_of_the_time():
+    later = guesses(40, src=INSIDE, port=5432, step_s=1, at_s=4_000, sport=50_000)
+    latest = guesses(40, src=INSIDE, port=5432, step_s=1, at_s=8_000, sport=51_000)
+    assert readings([*inside_burst(), *later]) == ["burst"]  # two of 5.8 hours
+    assert readings([*inside_burst(), *later, *latest, *quiet(until_s=60_000)]) == ["guessing"]
+
+
+def test_brute_force_from_inside_at_a_directory_needs_three_hundred_within_ten_minutes():
+    assert readings([*guesses(299, src=INSIDE, port=88, step_s=1), *quiet(until_s=16_000)]) == ["usual for programs"]
+    assert readings([*guesses(300, src=INSIDE, port=88, step_s=1), *quiet(until_s=16_000)]) == ["guessing"]
+
+
+@pytest.mark.parametrize("port", [22, 3389, 21, 5900, 3306, 5432, 1433, 1521, 27017, 6379, 389, 636, 88, 445, 5985])
+def test_brute_force_knows_the_ports_that_ask_for_a_password(port):
+    assert severities([*guesses(30, port=port, up=1_000, down=900), *quiet()]) == ["medium"]
+
+
+def test_brute_force_is_quiet_on_checks_that_only_read_the_banner():
+    assert severities([*guesses(60, up=600, down=899), *quiet()]) == []
+    assert severities([*guesses(60, up=612, down=900), *quiet()]) == ["medium"]
+    assert severities([*guesses(60, port=21, up=600, down=899), *quiet()]) == ["medium"]
+
+
+@pytest.mark.parametrize(("packets", "found"), [(4, ["medium"]), (3, [])])
+def test_brute_force_asks_for_a_question_and_an_answer(packets, found):
+    assert severities([*guesses(60, packets=packets), *quiet()]) == found
+
+
+@pytest.mark.parametrize(("port", "most"), [(22, 10_000), (3389, 20_000), (21, 3_000), (5432, 10_000)])
+def test_brute_force_knows_how_much_a_failed_attempt_takes(port, most):
+    assert severities([*guesses(30, port=port, up=1_600, down=most - 1_600), *quiet()]) == ["medium"]
+    assert severities([*guesses(30, port=port, up=1_600, down=most - 1_599), *quiet()]) == []
+
+
+def test_brute_force_asks_for_three_packets_back():
+    rows = [row if row["srcaddr"] == OUTSIDE else {**row, "packets": 2} for row in guesses(60)]
+    assert severities([*rows, *quiet()]) == []
+
+
+@pytest.mark.parametrize(("lasts_s", "found"), [(1_800, ["medium"]), (1_801, [])])
+def test_brute_force_attempts_last_no_longer_than_three_windows(lasts_s, found):
+    assert severities([*guesses(60, lasts_s=lasts_s), *quiet(until_s=3_000)]) == found  # windows of ten minutes
+
+
+def test_an_attempt_lasts_two_minutes_at_least():
+    assert [short_s(interval_s) for interval_s in (30, 60, 600)] == [120, 180, 1_800]
+
+
+def test_brute_force_sizes_may_spread_over_half_of_the_median():
+    def spread(step):
+        rows = [
+            row
+            for place in range(60)
+            for row in session(OUTSIDE, WEB, 22, at_s=10 * place, up=1_500 + place % 3 * step, sport=40_000 + place)
+        ]
+        return readings([*rows, *quiet()])
+
+    assert spread(1_300) == ["guessing"]  # 4,000, 5,300 and 6,600: 2,600 of 5,300
+    assert spread(1_400) == ["varied"]  # 4,000, 5,400 and 6,800: 2,800 of 5,400
+
+
+@pytest.mark.parametrize(("up", "down", "found"), [
+    (20_000, 30_000, "high"), (20_000, 29_999, "medium"),
+])  # fmt: skip
+def test_brute_force_is_high_when_a_large_conversation_follows(up, down, found):
+    login = session(OUTSIDE, WEB, 22, at_s=600, lasts_s=20, up=up, down=down, packets=60, sport=50_000)
+    small = guesses(40, up=1_000, down=1_400)  # twenty times an attempt is 48,000
+    assert severities([*small, *login, *quiet()]) == [found]
+
+
+def test_brute_force_is_not_high_for_a_conversation_less_than_twenty_times_an_attempt():
+    def severity(size):
+        login = session(OUTSIDE, WEB, 22, at_s=600, lasts_s=20, up=size - 40_000, down=40_000, packets=60, sport=50_000)
+        return severities([*guesses(40, up=2_000, down=2_000), *login, *quiet()])  # half of them 4,006 at most
+
+    assert severity(80_120) == ["high"]
+    assert severity(79_900) == ["medium"]
+
+
+def test_brute_force_from_the_internet_all_day_at_a_monitors_pace_is_low():
+    def day(hours, an_hour):
+        return [
+            row
+            for hour in range(hours)
+            for row in guesses(an_hour, step_s=3_600 // an_hour, at_s=3_600 * hour, sport=30_000 + 200 * hour)
+        ]
+
+    assert severities([*day(4, 100), *quiet(until_s=10_000)]) == ["low"]
+    assert severities([*day(4, 130), *quiet(until_s=10_000)]) == ["medium"]
+    assert severities([*day(2, 60), *quiet(until_s=10_000)]) == ["medium"]
 
 
 def test_brute_force_of_mail_must_be_ten_times_more():

@@ -70,6 +70,58 @@ def test_exposed_services_counts_each_conversation_and_source_once():
     )
 
 
+def inventory(*rules, **face):
+    one = {"interface_id": "eni-1", "vpc_id": "vpc-1", "private_addresses": [WEB], "security_groups": ["sg-a"], **face}
+    return {
+        "vpcs": [{"vpc_id": "vpc-1", "cidrs": ["10.0.0.0/16"]}],
+        "interfaces": [one],
+        "instances": [{"instance_id": "i-1", "name": "db-1", "tags": {"Team": "payments", "Name": "db-1"}}],
+        "security_groups": [{"group_id": "sg-a", "vpc_id": "vpc-1", "ingress": list(rules)}],
+    }
+
+
+def rule(rule_id, cidr, port=5432):
+    return {"rule_id": rule_id, "protocol": "6", "from_port": port, "to_port": port, "cidr": cidr}
+
+
+def reached(facts):
+    rows = [{**row, "vpc_id": "vpc-1"} for row in [*visits(UNRELATED), *quiet()]]
+    return flows_of(rows, inventory=facts)
+
+
+def test_exposed_service_names_the_rule_that_lets_them_in_and_how_to_narrow_it():
+    facts = inventory(rule("sgr-no", "0.0.0.0/0", 443), rule("sgr-yes", "0.0.0.0/0"), rule("sgr-own", "10.0.0.0/8"))
+    (found,) = exposed_service(reached(facts))
+    assert "Rule sgr-yes of sg-a opens TCP port 5432 to 0.0.0.0/0." in found.explanation
+    assert "sgr-no" not in found.explanation
+    assert found.next_step.endswith(
+        "aws ec2 modify-security-group-rules --group-id sg-a --security-group-rules 'SecurityGroupRuleId=sgr-yes,"
+        "SecurityGroupRule={IpProtocol=6,FromPort=5432,ToPort=5432,CidrIpv4=10.0.0.0/16}'"
+    )
+
+
+def test_exposed_service_names_the_rule_that_lets_in_a_list_of_partners():
+    (found,) = exposed_service(reached(inventory(rule("sgr-partner", "8.8.8.0/24"))))
+    assert "Rule sgr-partner of sg-a opens TCP port 5432 to 8.8.8.0/24." in found.explanation
+
+
+def test_exposed_services_says_who_owns_a_service_and_which_rules_open_it():
+    def first(facts):
+        table = exposed_services(reached(facts)).table
+        return table.loc[table.dstport == 5432, ["owner", "rules", "risky"]].iloc[0].tolist()
+
+    opened = rule("sgr-yes", "0.0.0.0/0")
+    assert first(inventory(opened, instance_id="i-1")) == ["payments (team)", "sgr-yes", True]
+    assert first(inventory(opened, owner="amazon-rds")) == ["amazon-rds", "sgr-yes", True]
+    assert first(inventory(opened, name="db-9")) == ["db-9", "sgr-yes", True]
+
+
+def test_exposed_services_flags_no_web_server():
+    table = exposed_services(flows_of([*visits(UNRELATED, 443), *quiet()])).table
+    assert table.risky.tolist() == [False]
+    assert table.owner.isna().all()
+
+
 def test_exposed_services_of_nothing_has_its_columns():
     empty, full = exposed_services(flows_of([])), exposed_services(flows_of([*visits(UNRELATED), *quiet()]))
     assert empty.table.empty

@@ -7,7 +7,7 @@ import pytest
 from flowkit.errors import MissingField
 from flowkit.security import host_sweeps
 from flowkit.security.host_sweeps import host_sweep
-from tests.rows import flows_of
+from tests.rows import flow, flows_of, reply
 from tests.security.rows import OUTSIDE, probe, quiet, session
 
 INSIDE = "10.0.0.66"
@@ -48,6 +48,57 @@ def test_host_sweep_lists_the_hosts_that_answered_a_probe_but_not_those_it_works
     (found,) = host_sweep(flows_of([*sweep(HOSTS), *opened, *daily, *quiet()]))
     assert found.subject["dstaddr"] == sorted([*HOSTS, "10.0.4.1"])
     assert "1 answered" in found.explanation
+
+
+@pytest.mark.parametrize(("packets", "listed"), [(6, 41), (7, 40)])
+def test_host_sweep_takes_six_packets_for_a_probe_that_was_answered(packets, listed):
+    opened = session(INSIDE, "10.0.4.1", 22, at_s=20, packets=packets, up=300, down=250, sport=41_000)
+    (found,) = host_sweep(flows_of([*sweep(HOSTS), *opened, *quiet()]))
+    assert found.count == listed
+
+
+@pytest.mark.parametrize(("hosts", "confidence"), [(50, 0.95), (49, 0.8)])
+def test_host_sweep_is_surer_of_fifty_refusals(hosts, confidence):
+    targets = [f"10.0.3.{number}" for number in range(1, hosts + 1)]
+    (found,) = host_sweep(flows_of([*sweep(targets), *quiet()]))
+    assert found.confidence == confidence
+
+
+@pytest.mark.parametrize(("ports", "findings"), [(5, 1), (4, 4)])
+def test_host_sweep_makes_one_finding_of_five_ports(ports, findings):
+    rows = [row for port in range(20, 20 + ports) for row in sweep(HOSTS[:25], port=port)]
+    found = host_sweep(flows_of([*rows, *quiet()]))
+    assert [(one.severity, one.count) for one in found] == [("high", 25)] * findings
+    if findings == 1:
+        assert found[0].subject["dstport"] == [20, 21, 22, 23, 24]
+
+
+def turns(count):
+    return [
+        {**row, "start_s": row["start_s"] + 600 * turn, "end_s": row["end_s"] + 600 * turn,
+         "srcport": row["srcport"] + 100 * turn}
+        for turn in range(count)
+        for row in sweep(HOSTS)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("count", "reading"), [(4, "sweep"), (5, "repeated")])
+def test_host_sweep_tells_a_search_from_a_program_that_tries_again(count, reading):
+    assert readings(flows_of([*turns(count), *quiet(until_s=6_000)])) == [reading]
+
+
+def test_host_sweep_without_flags_tells_who_began_from_the_sweep_as_a_whole():
+    # a high port and resets: no single conversation tells who began
+    def severities(hosts, srcport):
+        there = [
+            flow(srcaddr=INSIDE, dstaddr=host, srcport=srcport or 40_000 + place, dstport=23_680, packets=1, bytes=44)
+            for place, host in enumerate(HOSTS[:hosts])
+        ]
+        found = host_sweep(flows_of([*there, *(reply(row, bytes=40) for row in there), *quiet()]))
+        return [one.severity for one in found]
+
+    assert severities(25, None) == severities(25, 50_000) == ["high"]
+    assert severities(25, 9_443) == []
 
 
 def test_host_sweep_is_quiet_on_a_poller_that_reaches_most_hosts():
@@ -97,6 +148,8 @@ def test_host_sweep_outward_is_quiet_on_peer_to_peer():
     others = [probe(INSIDE, host, 10_000 + place, at_s=place) for place, host in enumerate(STRANGERS[:400])]
     popular = sweep(STRANGERS[400:480], port=6881)
     assert readings(flows_of([*others, *popular, *quiet()])) == ["many services"]
+    assert readings(flows_of([*others[:330], *popular, *quiet()])) == ["many services"]
+    assert readings(flows_of([*others[:310], *popular, *quiet()])) == ["sweep"]  # more than a fifth
 
 
 def test_host_sweep_leaves_time_servers_alone():

@@ -59,16 +59,45 @@ def test_port_scan_finds_scans_that_meet_resets():
     ]
 
 
-@pytest.mark.parametrize(("lowest", "severities"), [(500, ["high"]), (520, [])])
-def test_port_scan_without_flags_tells_a_scan_that_meets_resets_from_a_client_that_does(lowest, severities):
-    # without flags both look like many ports of one host speaking to one port of the other, which sends the same back
+def reset(ports, srcport, *, packets=1):
+    """Probes of one host that meet resets, in a log without flags: to both sides it looks the same."""
     there = [
-        flow(srcaddr=INSIDE, dstaddr=WEB, srcport=50_000, dstport=port, packets=1, bytes=44)
-        for port in range(lowest, lowest + 1_000, 2)
-    ]
-    back = [reply(row, bytes=40) for row in there]
-    found = port_scan(flows_of([*there, *back, *quiet()]))
-    assert [one.severity for one in found if one.subject["srcaddr"] == INSIDE and one.severity != "low"] == severities
+        flow(srcaddr=INSIDE, dstaddr=WEB, srcport=port_of(srcport, place), dstport=port, packets=packets,
+             bytes=44 * packets)
+        for place, port in enumerate(ports)
+    ]  # fmt: skip
+    found = port_scan(flows_of([*there, *(reply(row, bytes=40, packets=1) for row in there), *quiet()]))
+    return [one.severity for one in found if one.subject["srcaddr"] == INSIDE]
+
+
+def port_of(srcport, place):
+    return srcport if srcport else 40_000 + place
+
+
+@pytest.mark.parametrize(("lowest", "severities"), [(502, ["high"]), (504, [])])
+def test_port_scan_without_flags_tells_a_scan_that_meets_resets_from_a_client_that_does(lowest, severities):
+    # from a server's port, five ports below 512, where no client begins, make the difference
+    assert reset(range(lowest, lowest + 1_000, 2), 9_443) == severities
+
+
+@pytest.mark.parametrize(("low", "severities"), [(15, ["high"]), (14, [])])
+def test_port_scan_without_flags_knows_a_client_by_its_port(low, severities):
+    ports = [*range(2_000, 2_000 + low), *range(33_000, 33_010)]
+    assert reset(ports, 50_000) == severities
+
+
+@pytest.mark.parametrize(("srcport", "highest", "severities"), [
+    (32_768, 32_767, ["high"]), (32_767, 32_767, []), (32_768, 32_768, []),
+])  # fmt: skip
+def test_port_scan_without_flags_knows_where_the_ports_of_clients_begin(srcport, highest, severities):
+    assert reset(range(highest - 14, highest + 1), srcport) == severities
+
+
+def test_port_scan_without_flags_tells_who_began_from_the_scan_as_a_whole():
+    # from ports of its own for each probe, no single conversation tells who began
+    assert reset(range(200, 240), None) == ["high"]
+    assert reset(range(2_000, 2_015), None, packets=3) == ["high"]
+    assert reset(range(40_000, 40_040), None) == []
 
 
 def test_port_scan_counts_a_port_tried_again_once():
@@ -111,6 +140,65 @@ def test_port_scan_does_not_take_a_servers_answers_for_one():
     assert [(one.severity, one.confidence) for one in found] == [("low", 0.3)]
 
 
+def refused(ports, source_ports):
+    """Refused probes of one host, from so many source ports, all ports that servers have."""
+    return [
+        probe(INSIDE, WEB, port, at_s=place, srcport=7_443 + place % source_ports) for place, port in enumerate(ports)
+    ]
+
+
+@pytest.mark.parametrize(("source_ports", "severities"), [(10, ["high"]), (9, ["low"])])
+def test_port_scan_takes_one_port_in_four_for_a_scanner_and_fewer_for_a_server(source_ports, severities):
+    flows = flows_of([*refused(range(33_000, 33_040), source_ports), *quiet()])
+    assert [one.severity for one in port_scan(flows)] == severities
+
+
+@pytest.mark.parametrize(("low", "severities"), [(5, ["high"]), (4, ["low"])])
+def test_port_scan_believes_five_ports_below_1024(low, severities):
+    flows = flows_of([*refused([*range(600, 600 + low), *range(33_000, 33_030)], 1), *quiet()])
+    assert [one.severity for one in port_scan(flows)] == severities
+
+
+@pytest.mark.parametrize(("srcport", "low", "severities"), [
+    (32_768, 15, ["high"]), (32_768, 14, ["low"]), (32_767, 15, ["low"]),
+])  # fmt: skip
+def test_port_scan_believes_a_clients_port_that_tries_servers_ports(srcport, low, severities):
+    ports = [*range(2_000, 2_000 + low), *range(33_000, 33_010)]
+    rows = [probe(INSIDE, WEB, port, at_s=place, srcport=srcport) for place, port in enumerate(ports)]
+    assert [one.severity for one in port_scan(flows_of([*rows, *quiet()]))] == severities
+
+
+@pytest.mark.parametrize(("ports", "confidence"), [(50, 0.95), (49, 0.8)])
+def test_port_scan_is_surer_of_fifty_refusals(ports, confidence):
+    (found,) = port_scan(flows_of([*scan(range(1, ports + 1)), *quiet()]))
+    assert found.confidence == confidence
+
+
+@pytest.mark.parametrize(("targets", "findings"), [(5, 1), (4, 4)])
+def test_port_scan_makes_one_finding_of_five_targets(targets, findings):
+    rows = [
+        probe(INSIDE, f"10.0.3.{target}", port, at_s=port, srcport=40_000 + 100 * target + port)
+        for target in range(1, targets + 1)
+        for port in range(1, 16)
+    ]
+    found = port_scan(flows_of([*rows, *quiet()]))
+    assert [(one.severity, one.count) for one in found] == [("high", 15)] * findings
+    if findings == 1:
+        assert found[0].subject["dstaddr"] == [f"10.0.3.{target}" for target in range(1, 6)]
+        assert found[0].title == f"{INSIDE} scanned 15 TCP ports of each of 5 hosts"
+
+
+def test_port_scan_does_not_blame_a_load_balancer():
+    inventory = {
+        "interfaces": [
+            {"interface_id": "eni-7", "vpc_id": "vpc-1", "interface_type": "network_load_balancer",
+             "private_addresses": [INSIDE]}
+        ]
+    }  # fmt: skip
+    rows = [*scan(range(1, 31)), flow(interface_id="eni-7", srcaddr=INSIDE), *quiet()]
+    assert port_scan(flows_of(rows, inventory=inventory)) == []
+
+
 def test_port_scan_believes_a_syn_where_the_log_has_flags():
     probes = [
         flow(srcaddr=INSIDE, dstaddr=WEB, srcport=7443, dstport=port, packets=1, bytes=40, action="REJECT", tcp_flags=2,
@@ -146,6 +234,7 @@ def test_port_scan_from_the_internet_needs_fewer_ports_where_it_found_an_open_on
     rows = scan([*range(1, 100)], src=OUTSIDE)
     found_database = session(OUTSIDE, WEB, 3306, packets=3, up=120, down=120)
     found_web = session(OUTSIDE, WEB, 8443, packets=3, up=120, down=120)
+    assert port_scan(flows_of([*rows[:-1], *found_database, *quiet()])) == []
     assert [one.severity for one in port_scan(flows_of([*rows, *found_database, *quiet()]))] == ["medium"]
     assert port_scan(flows_of([*rows, *found_web, *quiet()])) == []
 

@@ -78,6 +78,22 @@ def test_return_rejected_makes_one_finding_of_many_clients_of_one_service():
     assert (found.severity, found.count) == ("medium", 9)
 
 
+def test_return_rejected_names_the_entry_of_the_inventory_or_says_that_there_is_none():
+    def told(action):
+        entries = [{"rule_number": 90, "egress": True, "protocol": "-1", "cidr": "0.0.0.0/0", "action": action}]
+        face = {"interface_id": "eni-1", "vpc_id": "vpc-1", "subnet_id": "b", "private_addresses": [SERVER]}
+        facts = {
+            "interfaces": [face],
+            "subnets": [{"subnet_id": "b", "vpc_id": "vpc-1"}],
+            "network_acls": [{"network_acl_id": "acl-1", "subnet_ids": ["b"], "entries": entries}],
+        }
+        (found,) = return_rejected(flows_of([*lost(5), *quiet(SERVER, flags=True)], inventory=facts))
+        return found.explanation
+
+    assert "By the inventory it is acl-1 rule 90" in told("deny")
+    assert "By the inventory no entry refuses them, so that is out of date." in told("allow")
+
+
 def test_returns_rejected_of_nothing_has_its_columns():
     empty, full = returns_rejected(flows_of([])), returns_rejected(flows_of([*lost(5), *quiet(SERVER, flags=True)]))
     assert empty.table.empty

@@ -58,6 +58,11 @@ def test_a_referenced_group_lets_in_its_members_only():
     assert judged(month(), facts) == {"sgr-app": (2, "used"), "sgr-x": (0, "unused")}
 
 
+def test_a_rule_for_ipv6_is_not_used_by_ipv4():
+    facts = inventory(rule("sgr-4", cidr="0.0.0.0/0"), rule("sgr-6", cidr="::/0"))
+    assert judged(month(), facts) == {"sgr-4": (2, "used"), "sgr-6": (0, "unused")}
+
+
 def test_a_rejected_conversation_uses_no_rule():
     assert judged(month(), inventory(rule("sgr-telnet", from_port=23, to_port=23))) == {"sgr-telnet": (0, "unused")}
 

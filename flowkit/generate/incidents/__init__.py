@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowkit.generate.incidents import cost, performance, reach, security
+from flowkit.generate.incidents import cost, egress, performance, reach, reaching, security
 from flowkit.generate.incidents.plan import Incident, Plan
 from flowkit.generate.scene import Scene
 
@@ -15,6 +15,6 @@ def plant(scene: Scene, attempt: int = 0) -> list[Incident]:
     Raises LookupError when this attempt's draws leave an incident without a free host.
     """
     plan = Plan(scene, attempt)
-    for room in (reach, security, performance, cost):
+    for room in (reach, security, performance, cost, reaching, egress):
         room.plant(plan)
     return plan.incidents

@@ -59,6 +59,28 @@
     if (rows > 10) filterable(table, number);
   });
 
+  // A call to copy: by the clipboard where the page may use it, else by selecting it and the old command.
+  const copy = async (code) => {
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+      return true;
+    } catch {
+      getSelection().selectAllChildren(code);
+      return document.execCommand("copy");
+    }
+  };
+  for (const call of document.querySelectorAll(".fk-call")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "Copy";
+    button.setAttribute("aria-live", "polite");
+    button.addEventListener("click", async () => {
+      button.textContent = (await copy(call.querySelector("code"))) ? "Copied" : "Press Ctrl+C";
+      setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    });
+    call.append(button);
+  }
+
   const reveal = () => {
     const target = location.hash ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
     const fold = target?.querySelector(":scope > details");

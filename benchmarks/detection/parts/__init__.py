@@ -1,0 +1,1 @@
+"""The parts of the benchmark. Each has `jobs`, `run` (one job, in any process) and `report` (tables, misses)."""
