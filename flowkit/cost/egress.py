@@ -20,7 +20,10 @@ from flowkit.cost.regions import ranges_sql
 from flowkit.engines import bind
 from flowkit.flows import Flows
 
-__all__ = ["egress_sql"]
+__all__ = ["KEPT", "egress_sql"]
+
+#: What other queries begin with too.
+KEPT = ("moved", "egress")
 
 _EGRESS = """
 , direct AS (

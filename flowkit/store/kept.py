@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 #: Raised when a change in reading or in the tables makes kept files wrong.
-FORMAT = 1
+FORMAT = 2
 
 #: Folders that nobody opened for this many days are removed.
 UNUSED_DAYS = 7
