@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from flowkit.inventory import Inventory
-    from flowkit.ledger import Ledger
+    from flowkit.ledger import Ledger, Part
 
 __all__ = ["Flows", "from_records", "when"]
 
@@ -114,6 +114,11 @@ class Flows:
         """The aggregation interval seen in the records: 60 or 600 s."""
         return self.facts.interval_s
 
+    @property
+    def part(self) -> Part | None:
+        """The stated part of the source that was read; None where all of it was."""
+        return self.ledger.part if self.ledger is not None else None
+
     @cached_property
     def records(self) -> int:
         """How many records count."""
@@ -190,7 +195,8 @@ class Flows:
 
     def __repr__(self) -> str:
         since_s, until_s = self.period
-        return f"<Flows {self.source}: {self.records:,} records, {iso(since_s)} to {iso(until_s)}>"
+        part = f". {self.part}" if self.part else ""
+        return f"<Flows {self.source}: {self.records:,} records, {iso(since_s)} to {iso(until_s)}{part}>"
 
     def _repr_html_(self) -> str:
         from flowkit.show import glance
