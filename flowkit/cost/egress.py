@@ -34,6 +34,9 @@ _EGRESS = """
               ELSE NULLIF(f.pkt_src_aws_service, '') END AS service,
          f.traffic_path, CAST(sum(f.bytes) AS BIGINT) AS bytes
   FROM flows f
+  JOIN (SELECT DISTINCT network, address FROM addresses WHERE scope IN ('public', 'aws')) o ON o.network = f.network
+   AND o.address = CASE WHEN f.direction = 'egress' THEN COALESCE(f.pkt_dstaddr, f.dstaddr)
+                        ELSE COALESCE(f.pkt_srcaddr, f.srcaddr) END
   WHERE COALESCE(f.action, 'ACCEPT') = 'ACCEPT' AND f.direction IS NOT NULL AND f.record_kind = 'interface'
     AND f.observer NOT IN (SELECT observer FROM nats)
   GROUP BY f.observer, f.network, CASE WHEN f.direction = 'egress' THEN 'out' ELSE 'in' END,

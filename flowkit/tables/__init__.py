@@ -23,7 +23,7 @@ __all__ = ["HALO_S", "TABLES", "Facts", "Workbench", "build", "flows_view", "pre
 #: The tables that a question may name.
 TABLES = (
     "flows", "records", "gaps", "windows", "interfaces", "addresses", "conversations", "conversation_parts",
-    "services_hour",
+    "services_hour", "connections_open",
 )  # fmt: skip
 
 #: The bits of `tcp_flags`, FIN to URG.
@@ -116,7 +116,9 @@ def prepare(
     _make(engine, "nat_observers", f"{interfaces.NAT_BY_PACKETS}")
     engine.execute(f"INSERT INTO nat_observers {interfaces.NAT_BY_BYTES}")
     _make(engine, "all_interfaces", interfaces.ALL_INTERFACES)
+    _make(engine, "refused", records.REFUSED)
     _make(engine, "late_rejects", bind(records.LATE_REJECTS, tracking_s=TRACKING_S))
+    _drop(engine, "refused")
     _make(engine, "elected", records.ELECTED if span["logs"] > 1 else records.NONE_ELECTED)
     return Facts(
         since, until, interval_s, first_s, last_s,
@@ -194,6 +196,8 @@ def _converse(
     add("conversation_parts", "SELECT * FROM share_parts")
     _drop(engine, "sessions", "long_tuples", "legs")
     add("services_hour", parts.SERVICES_HOUR)
+    text = parts.CONNECTIONS_OPEN.replace("$inside", inside.replace("$.", "")).replace("$share", f"legs_shared_{share}")
+    add("connections_open", bind(text, interval_s=facts.interval_s))
     _drop(engine, "share_parts", "judged")
 
 

@@ -1,4 +1,4 @@
-"""`conversation_parts` and `services_hour`: conversations by the hour."""
+"""`conversation_parts` and `services_hour`: conversations by the hour. `connections_open`: how many at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from flowkit.tables.legs import or_flags
 
-__all__ = ["SERVICES_HOUR", "parts_sql"]
+__all__ = ["CONNECTIONS_OPEN", "SERVICES_HOUR", "parts_sql"]
 
 # A conversation within one hour is one part per direction already; only the others go back to their records.
 _PARTS = """
@@ -80,4 +80,28 @@ SELECT c.hour_s, c.protocol, s.address AS srcaddr, d.address AS dstaddr, c.dstpo
 FROM summed c
 JOIN hosts s ON s.endpoint_id = c.src_id
 JOIN hosts d ON d.endpoint_id = c.dst_id
+"""
+
+# Rule 14. A tuple is surely alive at an interface from the end of its first window to the start of its last one.
+# `change`: how many begin to be, less how many cease to be; `seen`: how many different ones had a window that began in
+# the interval that begins then. Shares hold different tuples, so the rows of all of them add up.
+CONNECTIONS_OPEN = """
+WITH seen AS (
+  SELECT observer_id, a, b, start_s, end_s FROM $share
+  WHERE passed = 1 AND a % 256 IN (6, 17) AND a % 16777216 >= 256 AND b % 65536 > 0 AND $inside
+), lives AS (
+  SELECT observer_id, min(end_s) AS born_s, max(start_s) AS last_s FROM seen GROUP BY observer_id, a, b
+), counted AS (
+  SELECT observer_id, born_s AS at_s, 1 AS change, 0 AS seen FROM lives WHERE last_s >= born_s
+  UNION ALL
+  SELECT observer_id, last_s + 1, -1, 0 FROM lives WHERE last_s >= born_s
+  UNION ALL
+  SELECT observer_id, at_s, 0, 1 FROM (
+    SELECT DISTINCT observer_id, start_s - start_s % $interval_s AS at_s, a, b FROM seen
+  ) AS within_one
+), summed AS (
+  SELECT observer_id, at_s, CAST(sum(change) AS BIGINT) AS change, CAST(sum(seen) AS BIGINT) AS seen
+  FROM counted GROUP BY observer_id, at_s
+)
+SELECT i.observer, s.at_s, s.change, s.seen FROM summed s JOIN all_interfaces i ON i.observer_id = s.observer_id
 """

@@ -19,6 +19,7 @@ __all__ = [
     "LATE_REJECTS",
     "NONE_ELECTED",
     "OUTSIDE",
+    "REFUSED",
     "SQL_TYPES",
     "WINDOWS",
     "flows_sql",
@@ -105,7 +106,8 @@ WHERE 1 = 0
 # Rule 10. Whether a REJECT is late is asked of records of the same tuple at the same observer. `tracking_s` is how long
 # AWS tracks an idle established TCP connection by default (432,000 s; 350 s on Nitro v6 instance types, so this is the
 # cautious end). A reply that was never accepted at all is not late: that is a blocked return.
-LATE_REJECTS = """
+# Refused records come first, in a table of their own: then an engine knows that they are few.
+REFUSED = """
 WITH refused AS (
   SELECT DISTINCT r.observer, r.srcaddr, r.dstaddr, r.srcport, r.dstport, r.protocol, r.start_s, r.end_s,
          r.protocol <> 6 OR r.tcp_flags IS NOT NULL OR (p.port IS NOT NULL AND r.dstport >= 1024) AS after_its_own,
@@ -113,17 +115,19 @@ WITH refused AS (
   FROM records r LEFT JOIN service_ports p ON p.port = r.srcport AND p.protocol = r.protocol
   WHERE r.status = 'OK' AND r.action = 'REJECT' AND r.record_kind <> 'transit_gateway' AND r.protocol IN (6, 17)
     AND COALESCE(r.tcp_flags, 0) % 4 < 2
-), after AS (
-  SELECT observer, srcaddr, dstaddr, srcport, dstport, protocol, start_s, end_s, srcaddr AS from_addr,
-         dstaddr AS to_addr, srcport AS from_port, dstport AS to_port
-  FROM refused WHERE after_its_own
-  UNION ALL
-  SELECT observer, srcaddr, dstaddr, srcport, dstport, protocol, start_s, end_s, dstaddr, srcaddr, dstport, srcport
-  FROM refused WHERE after_the_other
 )
+SELECT observer, srcaddr, dstaddr, srcport, dstport, protocol, start_s, end_s, srcaddr AS from_addr,
+       dstaddr AS to_addr, srcport AS from_port, dstport AS to_port
+FROM refused WHERE after_its_own
+UNION ALL
+SELECT observer, srcaddr, dstaddr, srcport, dstport, protocol, start_s, end_s, dstaddr, srcaddr, dstport, srcport
+FROM refused WHERE after_the_other
+"""
+
+LATE_REJECTS = """
 SELECT DISTINCT f.observer, f.srcaddr, f.dstaddr, f.srcport, f.dstport, f.protocol, f.start_s, f.end_s
 FROM records a
-JOIN after f ON f.observer = a.observer AND f.protocol = a.protocol
+JOIN refused f ON f.observer = a.observer AND f.protocol = a.protocol
  AND f.from_addr = a.srcaddr AND f.to_addr = a.dstaddr AND f.from_port = a.srcport AND f.to_port = a.dstport
 WHERE a.status = 'OK' AND a.action = 'ACCEPT' AND a.start_s <= f.end_s AND a.end_s >= f.start_s - $tracking_s
 """
