@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["MEMORY", "derive", "reopened"]
 
 #: What DuckDB may use before it spills to disk; `$FLOWKIT_MEMORY` overrides it.
-MEMORY = "2GB"
+MEMORY = "1200MB"
 
 #: Tables that the views need beside those that questions read.
 _SUPPORT = ("all_interfaces", "late_rejects", "elected")
