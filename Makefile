@@ -13,7 +13,7 @@ PYTHON ?= $(shell .ci/python)
 PIP = pip_install() { $(BIN)/python -m pip install -qq --disable-pip-version-check "$$@"; }; pip_or_again() { pip_install "$$@" || pip_install "$$@"; }; pip_or_again
 WORKERS ?= 2
 
-.PHONY: help report test lint types tests notebooks format outputs lab bench clean
+.PHONY: help report test lint types tests extended notebooks format outputs lab bench clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z]+):.*  ## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | column -t -s $$'\t' 2>/dev/null \
@@ -24,7 +24,7 @@ report: $(VENV)/.core  ## set up (core only) and write the three reports from th
 	@echo "Open reports/index.html"
 
 test: lint types tests notebooks  ## set up and run every check: lint, types, tests, notebooks, browser
-	@cat $(VENV)/.browser.left-out 2>/dev/null || echo "Every check ran; nothing was left out."
+	@cat $(VENV)/.browser.left-out 2>/dev/null || echo "Every check ran; nothing was left out but what make extended runs."
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -35,6 +35,9 @@ types: $(VENV)/.dev
 
 tests: $(VENV)/.dev $(VENV)/.browser
 	FLOWKIT_CHROMIUM="$$(cat $(VENV)/.browser)" $(BIN)/python -m pytest -p tests.left_out -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+extended: $(VENV)/.dev  ## run the tests that take minutes: a full bucket, hundreds of kills, a full disk, a true S3 server
+	$(BIN)/python -m pytest -p tests.left_out -m extended -s
 
 # The kernel is the virtual environment's own Python. Report notebooks carry no outputs, so there it only matters that every cell
 # runs; the outputs stored in getting_started are compared.
@@ -57,8 +60,9 @@ outputs: $(VENV)/.dev  ## run getting_started.ipynb and store its outputs, after
 lab: $(VENV)/.lab  ## open JupyterLab on the notebooks
 	$(BIN)/python -m jupyterlab --notebook-dir=notebooks $(LAB_FLAGS)
 
-bench: $(VENV)/.core  ## measure the three reports on a million generated records
-	$(BIN)/python benchmarks/report_million.py
+BENCH ?=
+bench: $(VENV)/.bench  ## measure speed and memory beside others (BENCH=--quick: minutes; BENCH=--full: hours)
+	$(BIN)/python -m benchmarks $(BENCH)
 
 clean:  ## remove what the other targets made (data/raw stays)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -77,6 +81,11 @@ $(VENV)/.core: pyproject.toml | $(BIN)/python
 
 $(VENV)/.lab: $(VENV)/.core
 	$(PIP) --editable '.[lab]'
+	@touch $@
+
+# What flowkit is measured beside; nothing else needs it.
+$(VENV)/.bench: $(VENV)/.core
+	$(PIP) 'polars>=1.30,<3' 'flowlogs-reader>=5,<6'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.core

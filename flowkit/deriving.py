@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["MEMORY", "derive", "reopened"]
 
 #: What DuckDB may use before it spills to disk; `$FLOWKIT_MEMORY` overrides it.
-MEMORY = "2GB"
+MEMORY = "1200MB"
 
 #: Tables that the views need beside those that questions read.
 _SUPPORT = ("all_interfaces", "late_rejects", "elected")
@@ -97,12 +97,16 @@ def derive(
         bounded = since_s is not None or until_s is not None
         flows_view(engine, facts, bounded=bounded)
 
-        def keep(name: str, sql: str) -> None:
-            path = literal(str(staging / f"{name}.parquet"))
-            engine.execute(f"COPY ({sql}) TO {path} (FORMAT parquet, COMPRESSION zstd)")
-            engine.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({path})")
+        files: dict[str, list[str]] = {}
 
-        build(engine, facts, bounded=bounded, keep=keep)
+        def add(name: str, sql: str) -> None:
+            folder = staging / name
+            folder.mkdir(exist_ok=True)
+            files.setdefault(name, []).append(str(folder / f"{len(files.get(name, ()))}.parquet"))
+            engine.execute(f"COPY ({sql}) TO {literal(files[name][-1])} (FORMAT parquet, COMPRESSION zstd)")
+            engine.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({_list(files[name])})")
+
+        build(engine, facts, bounded=bounded, keep=add, add=add)
         for name in _SUPPORT:
             path = literal(str(staging / f"{name}.parquet"))
             engine.execute(f"COPY {name} TO {path} (FORMAT parquet, COMPRESSION zstd)")
@@ -132,7 +136,7 @@ def reopened(folder: Path, inventory: Inventory | None, source: str) -> Flows:
     kept = folder.parent.parent
     pin = store.hold(kept)
     details = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-    facts = Facts(**details["facts"])
+    facts = Facts(**details["facts"] | {"flag_bits": tuple(details["facts"]["flag_bits"])})
     spill = Path(tempfile.gettempdir()) / f"flowkit-{os.getpid()}"
     engine = DuckDB(scratch=spill, memory_limit=os.environ.get("FLOWKIT_MEMORY", MEMORY))
     columns = _read(engine, kept, store.window_of(kept))
@@ -140,7 +144,8 @@ def reopened(folder: Path, inventory: Inventory | None, source: str) -> Flows:
     for name, table in enrichment(inventory, details["cidrs"]).items():
         engine.register(name, table)
     for name in _KEPT:
-        engine.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({_list([str(folder / f'{name}.parquet')])})")
+        made = sorted(map(str, folder.glob(f"{name}/*.parquet"))) or [str(folder / f"{name}.parquet")]
+        engine.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({_list(made)})")
     flows_view(engine, facts, bounded=details["bounded"])
     stored = store.read_ledger(kept)
     ledger = _in_period(stored, details["outside"])

@@ -2,6 +2,7 @@
 
 FlowkitError
 ├── SourceError        nothing there, or nothing that could be read
+├── LimitError         more to read from afar than anybody agreed to
 ├── StoreError         a store that cannot be used, or that is damaged
 ├── FormatError        a log format that cannot be understood (names file and line)
 ├── MissingField       a question needs a field that this log lacks
@@ -17,6 +18,7 @@ __all__ = [
     "FlowkitError",
     "FormatError",
     "InventoryError",
+    "LimitError",
     "MissingField",
     "ParameterError",
     "PriceError",
@@ -32,6 +34,10 @@ class FlowkitError(Exception):
 
 class SourceError(FlowkitError):
     """A source that does not exist, or of which nothing could be read."""
+
+
+class LimitError(FlowkitError):
+    """A read from a remote source that is larger than the limit, and was not agreed to. Nothing was read."""
 
 
 class StoreError(FlowkitError):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from flowkit.engines.ctes import joined, parted
 from flowkit.engines.duckdb import DuckDB
 from flowkit.errors import ParameterError
 from flowkit.fields import FIELDS_BY_COLUMN
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from flowkit.inventory import Inventory
-    from flowkit.ledger import Ledger
+    from flowkit.ledger import Ledger, Part
 
 __all__ = ["Flows", "from_records", "when"]
 
@@ -82,9 +83,32 @@ class Flows:
         """Rows of a query as an Arrow table."""
         return self.engine.run(text)
 
-    def ask(self, sql: str, caveats: Sequence[str] = ()) -> Answer:
-        """Run a query and wrap its rows as an answer that carries the query."""
-        return Answer(sql.strip(), caveats=tuple(caveats), records=self.records, _table=self.sql(sql))
+    def ask(self, sql: str, caveats: Sequence[str] = (), *, keep: Sequence[str] = ()) -> Answer:
+        """Run a query and wrap its rows as an answer that carries the query.
+
+        `keep` names common table expressions of the query that other queries begin with too: their rows are kept, and
+        the next query with the same text up to there reads them.
+        """
+        table = self.sql(self._shortened(sql, keep) if keep else sql)
+        return Answer(sql.strip(), caveats=tuple(caveats), records=self.records, _table=table)
+
+    def _shortened(self, sql: str, keep: Sequence[str]) -> str:
+        """The query with the expressions named in `keep` read from tables, which are made on first use."""
+        ctes, rest = parted(sql)
+        before: dict[str, str] = {}
+        for name, body in ctes.items():
+            if name in keep:
+                text = joined(before, body)
+                if text not in self._kept:
+                    self._kept[text] = f"kept_{len(self._kept)}"
+                    self.engine.execute(f"CREATE TABLE {self._kept[text]} AS {text}")
+                body = f"SELECT * FROM {self._kept[text]}"
+            before[name] = body
+        return joined(before, rest)
+
+    @cached_property
+    def _kept(self) -> dict[str, str]:
+        return {}
 
     @cached_property
     def _ran(self) -> dict[str, pd.DataFrame]:
@@ -100,14 +124,21 @@ class Flows:
         """The aggregation interval seen in the records: 60 or 600 s."""
         return self.facts.interval_s
 
+    @property
+    def part(self) -> Part | None:
+        """The stated part of the source that was read; None where all of it was."""
+        return self.ledger.part if self.ledger is not None else None
+
     @cached_property
     def records(self) -> int:
         """How many records count."""
-        return int(self.arrow("SELECT count(*) FROM flows").column(0)[0].as_py())
+        return int(self.arrow("SELECT COALESCE(CAST(sum(records) AS BIGINT), 0) FROM windows").column(0)[0].as_py())
 
     @cached_property
     def _records_by_log(self) -> dict[str, int]:
-        rows = self.arrow("SELECT flow_log_id, count(*) AS n FROM flows GROUP BY flow_log_id").to_pylist()
+        rows = self.arrow(
+            "SELECT flow_log_id, CAST(sum(records) AS BIGINT) AS n FROM windows GROUP BY flow_log_id"
+        ).to_pylist()
         return {row["flow_log_id"] or "": row["n"] for row in rows}
 
     def share(self, column: str) -> float:
@@ -174,7 +205,8 @@ class Flows:
 
     def __repr__(self) -> str:
         since_s, until_s = self.period
-        return f"<Flows {self.source}: {self.records:,} records, {iso(since_s)} to {iso(until_s)}>"
+        part = f". {self.part}" if self.part else ""
+        return f"<Flows {self.source}: {self.records:,} records, {iso(since_s)} to {iso(until_s)}{part}>"
 
     def _repr_html_(self) -> str:
         from flowkit.show import glance
@@ -234,5 +266,9 @@ def from_records(
     facts = prepare(engine, table.column_names, small=small, richness=richness, since_s=since_s, until_s=until_s)
     bounded = since_s is not None or until_s is not None
     flows_view(engine, facts, bounded=bounded)
-    build(engine, facts, bounded=bounded, keep=lambda name, sql: engine.execute(f"CREATE TABLE {name} AS {sql}"))
+    build(
+        engine, facts, bounded=bounded,
+        keep=lambda name, sql: engine.execute(f"CREATE TABLE {name} AS {sql}"),
+        add=lambda name, sql: engine.execute(f"INSERT INTO {name} {sql}"),
+    )  # fmt: skip
     return Flows(engine=engine, facts=facts, source=source, formats=formats, inventory=inventory)

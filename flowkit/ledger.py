@@ -13,7 +13,7 @@ from typing import Any
 
 from flowkit.errors import SourceError
 
-__all__ = ["COUNTS", "STATUSES", "Ledger", "LedgerRow", "Sample"]
+__all__ = ["COUNTS", "STATUSES", "Ledger", "LedgerRow", "Part", "Sample"]
 
 #: `read` whole; `empty`: no record in it; `foreign`: another kind of file; `unreadable`: damaged, or of unknown format;
 #: `not_a_flow_log`: text, but nothing in it looks like a record.
@@ -98,10 +98,10 @@ class LedgerRow:
 
     def as_dict(self) -> dict[str, Any]:
         """The row as plain JSON types, in the order of the columns."""
-        plain = asdict(self)
-        for name in ("fields", "unknown_fields", "samples"):
+        plain = {one.name: getattr(self, one.name) for one in fields(self)}
+        for name in ("fields", "unknown_fields"):
             plain[name] = list(plain[name])
-        return plain
+        return {**plain, "samples": [asdict(sample) for sample in self.samples]}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> LedgerRow:
@@ -116,15 +116,42 @@ class LedgerRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """The stated part of a source that was read: `fraction` was asked for, `objects` of its `of` objects were read."""
+
+    fraction: float
+    objects: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"Read {self.share} of the objects ({self.objects:,} of {self.of:,}): every total is of that part."
+
+    @property
+    def share(self) -> str:
+        """The fraction as a percentage: `10 %`."""
+        return f"{100 * self.fraction:g} %"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The part as plain JSON types, with its sentence."""
+        return {**asdict(self), "note": str(self)}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Ledger:
-    """All objects that were looked at, in the order of their ids."""
+    """All objects that were looked at, in the order of their ids. `part` is set where only a part of a source was."""
 
     rows: tuple[LedgerRow, ...] = field(default=())
+    part: Part | None = None
 
     @classmethod
     def of(cls, rows: Iterable[LedgerRow]) -> Ledger:
         """A ledger in the order of object ids, whatever order the objects were read in."""
         return cls(tuple(sorted(rows, key=lambda row: (row.object_id, row.object))))
+
+    def __repr__(self) -> str:
+        totals = self.totals
+        text = f"{totals['objects']:,} objects, {totals['lines']:,} lines, {totals['records']:,} records"
+        return f"<Ledger: {text}{f'. {self.part}' if self.part else ''}>"
 
     def __len__(self) -> int:
         return len(self.rows)

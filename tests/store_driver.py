@@ -15,6 +15,7 @@ import random
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -32,6 +33,7 @@ from flowkit import parse, store
 from flowkit.errors import StoreError
 from flowkit.sources import files, resolve
 from flowkit.store import cleaning, disk, manifest
+from tests import tracing
 
 assert parse and pc and ds and files  # loaded before forking, so that children need not
 
@@ -66,8 +68,11 @@ def state(folder: Path) -> dict[str, Any]:
             "problems": [*store.verify(folder), *(["left over"] if left else [])]}  # fmt: skip
 
 
-def forked(work: Callable[[], Any]) -> tuple[int, Callable[[], tuple[int, bytes]]]:
-    """Start a child; (its id, a function that waits for its exit status and what it gave back)."""
+def forked(work: Callable[[], Any], *, traced: bool = False) -> tuple[int, Callable[[], tuple[int, bytes]]]:
+    """Start a child; (its id, a function that waits for its exit status and what it gave back).
+
+    A `traced` one has ended when that function is called.
+    """
     assert threading.active_count() == 1
     reading, writing = os.pipe()
     child = os.fork()
@@ -75,6 +80,8 @@ def forked(work: Callable[[], Any]) -> tuple[int, Callable[[], tuple[int, bytes]
         os.close(reading)
         code = 1
         try:
+            if traced:
+                tracing.traced()
             answer = work()
             with os.fdopen(writing, "w") as out:
                 json.dump(answer, out)
@@ -91,7 +98,7 @@ def forked(work: Callable[[], Any]) -> tuple[int, Callable[[], tuple[int, bytes]
     def ended() -> tuple[int, bytes]:
         with os.fdopen(reading, "rb") as answers:
             said = answers.read()
-        return os.waitpid(child, 0)[1], said
+        return 0 if traced else os.waitpid(child, 0)[1], said
 
     return child, ended
 
@@ -129,12 +136,24 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     folder = Path(job["folder"])
     if job.get("from"):
         shutil.copytree(job["from"], folder)
+    if "free_bytes" in job:
+        leave_free(folder.parent, job["free_bytes"])
     told = mmap.mmap(-1, 32)
-    child, ended = forked(watched(job, folder, told))
+    traced = "call" in job
+    child, ended = forked(watched(job, folder, told), traced=traced)
     if "phase" in job:
         kill_in_phase(job, child, told)
-    status, said = ended()
-    answer: dict[str, Any] = {"status": status, "said": said.decode(), "step": bytes(told[:32]).decode().strip(" \0")}
+    status, calls = tracing.stopped_before(child, job["call"]) if traced else (0, 0)
+    waited, said = ended()
+    status = status if traced else waited
+    if "free_bytes" in job:
+        leave_free(folder.parent, None)
+    answer: dict[str, Any] = {
+        "calls": calls,
+        "status": status,
+        "said": said.decode(),
+        "step": bytes(told[:32]).decode().strip(" \0"),
+    }
     answer["phase"] = PHASES.get(answer["step"].partition(" ")[2], "read")
     if job.get("again", True):
         change_again = dict(job, how="", stop_at=None, phase="")
@@ -151,6 +170,14 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
         if job.get("remove", True):
             shutil.rmtree(folder)
     return answer
+
+
+def leave_free(place: Path, free_bytes: int | None) -> None:
+    """Make the tmpfs at `place` so small that this much is left; None gives it room again."""
+    there = os.statvfs(place)
+    used = (there.f_blocks - there.f_bfree) * there.f_frsize
+    size = 1 << 30 if free_bytes is None else max(4096, used + free_bytes)  # 0 would be no limit
+    subprocess.run(["mount", "-o", f"remount,size={size}", place], check=True)
 
 
 def kill_in_phase(job: dict[str, Any], child: int, told: mmap.mmap) -> None:

@@ -81,6 +81,13 @@ def test_a_parameter_without_a_value_is_an_error(capsys, log):
     [
         ("outt = 'x'", "has an unknown option 'outt'. Did you mean 'out'?"),
         ("timeout = '5'", ": timeout must be a whole number, not '5'."),
+        ("yes = 'no'", ": yes must be true or false, not 'no'."),
+        ("fraction = '10 %'", ": fraction must be a number such as 0.1, not '10 %'."),
+        ("fraction = 1.5", "fraction is 1.5, which is not above 0 and at most 1."),
+        (
+            "store = 'a'\nfraction = 0.5",
+            "A store takes whole sources, for it could not say later that it holds a part.",
+        ),
         ("fail_on = 'bad'", ": fail_on must be one of critical, high, medium, low, info, not 'bad'."),
     ],
 )
@@ -106,6 +113,23 @@ def test_report_takes_its_options_from_a_file_and_the_command_line_wins(capsys, 
     assert captured.err == ""  # no terminal, no progress
     assert record["parameters"] == {"account": "012345678901", "source": log, "top_n": 2}
     assert folder.parent.is_dir()
+
+
+def test_a_configuration_file_names_the_store_that_is_read_into_and_reported_from(capsys, log, tmp_path, monkeypatch):
+    from flowkit.store import PINNED, info
+
+    monkeypatch.setenv(PINNED, "")
+    store = tmp_path / "store"
+    (tmp_path / "c.toml").write_text(f"out = {str(tmp_path / 'out')!r}\nstore = {str(store)!r}\nyes = true\n")
+    arguments = ["report", str(NOTEBOOKS / "tiny.ipynb"), log, "--config", str(tmp_path / "c.toml")]
+    assert main(arguments) == 0
+    assert info(store)["objects"] == {"read": 1}
+    record = json.loads(next((tmp_path / "out").glob("*/tiny.json")).read_text())
+    assert (record["source"], record["records"]) == (str(store), 3)
+    capsys.readouterr()
+    other = tmp_path / "other"
+    assert main([*arguments, "--store", str(other)]) == 0  # the command line wins
+    assert info(other)["objects"] == {"read": 1}
 
 
 def test_a_report_reads_standard_input_once_for_all_its_notebooks(log, tmp_path):
@@ -216,7 +240,8 @@ def run(*arguments: str, **how) -> subprocess.Popen:
 def test_a_reader_that_goes_away_is_no_error(log):
     with run("inspect", log, "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
-        assert process.stderr.read() == ""
+        told = [json.loads(line) for line in process.stderr]  # progress, and nothing else
+        assert {event["phase"] for event in told} == {"listing", "reading", "making the tables"}
     assert process.returncode == 141
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 import flowkit as fk
-from flowkit.errors import SourceError
+from flowkit.errors import LimitError, SourceError
 from flowkit.fields import DEFAULT_FORMAT
 from flowkit.formats import to_format_string
 from flowkit.ledger import LedgerRow
@@ -196,6 +196,25 @@ def test_flow_logs_that_disagree_give_a_line_to_the_only_format_it_fits(group):
     assert [one["bytes"] for one in records] == [77]
 
 
+def test_the_records_of_one_flow_log_bear_its_id_and_those_of_several_none(group, monkeypatch, tmp_path):
+    monkeypatch.setenv("FLOWKIT_CACHE_DIR", str(tmp_path / "cache"))
+    day = yesterday()
+    source = group("eni-1-all", [(day + n * 60, line(n, day + n * 60)) for n in range(50)])
+
+    def ids() -> list[list[object]]:
+        with fk.open(source, since=day, until=day + HOUR, progress=False, inventory="none") as flows:
+            assert flows.records == 50  # all of them count, with an id or without
+            return flows.sql(
+                "SELECT flow_log_id, CAST(sum(bytes) AS BIGINT) AS bytes FROM flows GROUP BY 1"
+            ).values.tolist()
+
+    assert ids() == [["", 1225]]  # no flow log is known
+    first = flow_log_into(group.name, V2, LONG_AGO)
+    assert ids() == [[first, 1225]]
+    flow_log_into(group.name, f"{V2} ${{vpc-id}}", LONG_AGO)
+    assert ids() == [["", 1225]]
+
+
 def test_open_reads_a_log_group(group, monkeypatch, tmp_path):
     monkeypatch.setenv("FLOWKIT_CACHE_DIR", str(tmp_path / "cache"))
     day = yesterday()
@@ -323,6 +342,10 @@ def test_throttling_without_end_is_a_ledger_message(stub, monkeypatch):
         ),
         (
             "InvalidSignatureException",
+            "AWS refuses the signature. Check the secret key and the clock of this machine.",
+        ),
+        (
+            "RequestTimeTooSkewed",
             "AWS refuses the signature. Check the secret key and the clock of this machine.",
         ),
     ],
@@ -527,7 +550,29 @@ def test_a_store_fetches_each_closed_hour_once(stub, tmp_path):
         assert flows.records == 18
 
 
+def test_plan_knows_what_an_hour_holds_on_average_where_aws_says_it_of_the_group(stub):
+    made = int(datetime(2026, 10, 4, 12, tzinfo=UTC).timestamp())  # 720 hours before the stand-in's now
+    stub.group = {"storedBytes": 720 * 2_000_000, "creationTime": made * 1000}
+    told = plan(f"cloudwatch:{GROUP}", since=DAY + 600, until=DAY + HOUR)
+    assert (told.objects, told.bytes, told.estimated_bytes) == (2, 0, 4_000_000)
+    assert dict(told.requests) == {"FilterLogEvents": 4}  # 1.9 pages of one MiB for each of two hours
+    stub.group["logGroupClass"] = "INFREQUENT_ACCESS"
+    assert dict(plan(f"cloudwatch:{GROUP}", since=DAY + 600, until=DAY + HOUR).requests) == {"StartQuery": 4}
+    assert stub.counted()["FilterLogEvents"] == 0
+
+
+def test_a_large_group_is_not_read_without_a_word(stub, monkeypatch, tmp_path):
+    monkeypatch.setenv("FLOWKIT_CACHE_DIR", str(tmp_path / "cache"))
+    stub.group = {"storedBytes": 10**16}
+    with pytest.raises(LimitError, match=r"That is more than 5\.0 GiB, so nothing was read"):
+        fk.open(f"cloudwatch:{GROUP}", since=DAY, until=DAY + HOUR, progress=False)
+    assert stub.counted()["FilterLogEvents"] == 0
+
+
 @pytest.mark.usefixtures("stub")
 def test_plan_does_not_pretend_to_know_how_much_an_hour_holds():
     told = str(plan(f"cloudwatch:{GROUP}?region=eu-west-1", since=DAY + 600, until=DAY + HOUR))
-    assert told == f"cloudwatch:{GROUP}: 2 objects; how much they hold is not known before they are read."
+    assert told == (
+        f"cloudwatch:{GROUP}: 2 objects; how much they hold is not known before they are read.\n"
+        "It takes at least 2 calls of FilterLogEvents, which are free and few per second."
+    )

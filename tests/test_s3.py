@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +24,14 @@ import pytest
 
 import flowkit as fk
 from flowkit import sources, store
+from flowkit.cli import main
 from flowkit.errors import ReportError, SourceError
 from flowkit.opening import period_of
 from flowkit.parse import read_object
 from flowkit.plan import plan
 from flowkit.report import report
 from flowkit.report.run import Outcome
+from flowkit.sources import ahead
 from flowkit.sources.ahead import fetched_ahead
 from tests.aws_server import aws
 from tests.faulty_s3 import Cut, Faulty, Refuse, Spoil, faulty
@@ -108,6 +114,9 @@ def opened(source: str, **options: Any) -> fk.Flows:
 def row_of(source: str, **period: int) -> Any:
     (found,) = sources.resolve(source, **(period or PERIOD))
     return read_object(found, lambda _: None)
+
+
+NO_PERIOD = "No period was given, so only the last full day (UTC) of the remote source was read"
 
 
 @pytest.mark.parametrize(
@@ -253,7 +262,7 @@ def test_parquet_and_text_give_the_same_records(bucket: Bucket) -> None:
 
 
 def test_no_period_means_the_last_full_day_and_says_so(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flowkit.opening.time.time", lambda: DAY_S + 86_400 + 40_000)
+    monkeypatch.setattr("flowkit.opening.period.time.time", lambda: DAY_S + 86_400 + 40_000)
     bucket.put(key_of(DAY + timedelta(hours=3)), text(record(DAY + timedelta(hours=3))))
     bucket.put(key_of(DAY + timedelta(days=1, hours=3)), b"decoy")
     with opened(bucket.source()) as flows:
@@ -263,14 +272,18 @@ def test_no_period_means_the_last_full_day_and_says_so(bucket: Bucket, monkeypat
         )
         assert flows.source == f"s3://{bucket.name}/"
     assert period_of("logs/") == (None, None, ())
-    assert plan(bucket.source()).objects == 1
-    assert plan(bucket.source(), since="2026-11-02").objects == 2
+    listed = len(bucket.faults.listings())
+    told = plan(bucket.source())
+    assert (told.objects, told.unread, told.requests["LIST"]) == (1, 0, len(bucket.faults.listings()) - listed)
+    assert str(told).splitlines()[1] == "1 of them is kept from an earlier run and not read again."
+    told = plan(bucket.source(), since="2026-11-02")
+    assert (told.objects, told.unread, told.requests["GET"]) == (2, 2, 2)
 
 
 def test_a_report_lists_the_bucket_once_and_does_not_show_the_options(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("flowkit.opening.time.time", lambda: DAY_S + 86_400 + 40_000)
+    monkeypatch.setattr("flowkit.opening.period.time.time", lambda: DAY_S + 86_400 + 40_000)
     bucket.put(key_of(DAY), text(record(DAY)))
     jobs: list[Any] = []
     said: list[str] = []
@@ -285,9 +298,31 @@ def test_a_report_lists_the_bucket_once_and_does_not_show_the_options(
     assert (values["since"], values["until"]) == (str(DAY_S), str(DAY_S + 86_400))
     calls = len(bucket.faults.asked)
     with opened(values["source"], since=values["since"], until=values["until"]) as flows:
-        assert flows.records == 1
+        assert (flows.records, flows.source) == (1, f"s3://{bucket.name}/")
+        assert flows.notes == (f"{NO_PERIOD}: 2026-11-02.",)
     assert len(bucket.faults.asked) == calls
+    assert jobs[0].spec["reading"] == {"part": None, "notes": [f"{NO_PERIOD}: 2026-11-02."]}
     assert said[0].startswith("No period was given, so only the last full day (UTC)")
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_report_tells_on_its_page_that_the_period_was_not_asked_for(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, stored: bool
+) -> None:
+    monkeypatch.setattr("flowkit.opening.period.time.time", lambda: DAY_S + 86_400 + 40_000)
+    monkeypatch.setenv("FLOWKIT_SNAPSHOT", "")
+    bucket.put(key_of(DAY), text(record(DAY)))
+    tiny, out = str(Path(__file__).parent / "notebooks" / "tiny.ipynb"), tmp_path / "out"
+    more = ["--store", str(tmp_path / "store")] if stored else []
+    assert main(["report", tiny, bucket.source(), "--out", str(out), *more]) == 0
+    (file,) = out.glob("*/tiny.json")
+    told = json.loads(file.read_text())
+    assert told["reading"]["notes"] == [f"{NO_PERIOD}: 2026-11-02."]
+    assert (told["records"], "endpoint_url" in file.read_text()) == (1, False)
+    banner, _, rest = file.with_suffix(".html").read_text().partition("</header>")
+    assert NO_PERIOD in banner
+    assert NO_PERIOD in rest  # what was read
+    assert NO_PERIOD in (out / "index.html").read_text()
 
 
 def test_a_body_that_is_cut_goes_on_where_it_stopped(bucket: Bucket) -> None:
@@ -400,21 +435,43 @@ def test_a_prefix_that_may_not_be_listed_is_named_and_the_rest_is_read(bucket: B
 
 def test_what_could_not_be_reached_is_tried_again_and_what_was_read_is_kept(bucket: Bucket) -> None:
     bad = bucket.put(key_of(DAY), text(record(DAY, 1)))
-    bucket.put(key_of(DAY + timedelta(hours=1)), text(record(DAY + timedelta(hours=1), 2)))
+    good = bucket.put(key_of(DAY + timedelta(hours=1)), text(record(DAY + timedelta(hours=1), 2)))
     bucket.faults.wrong = lambda asked: Refuse(403, "AccessDenied") if asked.key == bad else None
     for _ in range(2):
         with opened(bucket.source(), **ONE_DAY) as flows:
             assert flows.records == 1
-    assert bucket.faults.fetched().count(bad) == 2
+    assert (bucket.faults.fetched().count(bad), bucket.faults.fetched().count(good)) == (2, 1)
     bucket.faults.wrong = lambda _: None
     for _ in range(2):
         with opened(bucket.source(), **ONE_DAY) as flows:
             assert flows.records == 2
-    assert bucket.faults.fetched().count(bad) == 3
+            assert flows.sql("SELECT DISTINCT object_id FROM flows ORDER BY 1").object_id.tolist() == [1, 2]
+            assert flows.ledger.balanced
+    assert (bucket.faults.fetched().count(bad), bucket.faults.fetched().count(good)) == (3, 1)
     logs = store.cache_folder() / "logs"
     assert sorted("-" in folder.name for folder in logs.iterdir()) == [False, True, True]
     store.sweep(time.time() + 2 * 86_400)
     assert ["-" in folder.name for folder in logs.iterdir()] == [False]
+
+
+def test_what_broke_off_is_read_again_and_its_first_records_do_not_count_twice(bucket: Bucket) -> None:
+    def put(hour: int, n: int) -> str:
+        at = DAY + timedelta(hours=hour)
+        return bucket.put(key_of(at), lines(V2, *(record(at, k % 200) for k in range(n))).encode())
+
+    bad, good = put(0, 3000), [put(hour, 10) for hour in (1, 2, 3)]
+    bucket.faults.wrong = lambda asked: Cut(40_000 if "range" not in asked.headers else 0) if asked.key == bad else None
+    with opened(bucket.source(), **ONE_DAY) as flows:
+        assert 30 < flows.records < 3030
+    bucket.faults.wrong = lambda _: None
+    with opened(bucket.source(), **ONE_DAY) as flows:
+        assert flows.records == 3030
+        assert flows.ledger is not None
+        assert [row.records for row in flows.ledger] == [3000, 10, 10, 10]
+        assert flows.ledger.balanced
+        counted = flows.sql("SELECT object_id, count(*) AS n FROM flows GROUP BY 1 ORDER BY 1")
+    assert counted.values.tolist() == [[1, 3000], [2, 10], [3, 10], [4, 10]]
+    assert [bucket.faults.fetched().count(key) for key in good] == [1, 1, 1]
 
 
 def test_a_source_that_cannot_be_reached_at_all_is_one_sentence(bucket: Bucket) -> None:
@@ -435,6 +492,8 @@ def test_a_source_that_cannot_be_reached_at_all_is_one_sentence(bucket: Bucket) 
     assert "no connection could be made" in said("s3://b-c-d/?endpoint_url=http://127.0.0.1:9")
     bucket.faults.wrong = lambda _: Refuse(400, "ExpiredToken")
     assert "the credentials have expired; renew them" in said(bucket.source())
+    bucket.faults.wrong = lambda _: Refuse(403, "RequestTimeTooSkewed")
+    assert "S3 says that the clock of this machine is wrong; set the clock and run again" in said(bucket.source())
 
 
 def test_a_role_and_a_reader_who_pays_reach_every_request(bucket: Bucket) -> None:
@@ -469,6 +528,42 @@ def test_bodies_fetched_ahead_stay_within_their_budget_and_in_order() -> None:
             assert data == bytes([place]) * (900 if place == 7 else 100)
             out[0] -= len(data)
     assert out[1] <= 1000 + 900
+
+
+def test_an_ingest_of_more_than_the_budget_never_holds_more_than_the_budget(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """60 objects of about 100 kB with a budget of 1 MB: bodies in memory, those being fetched included."""
+    budget, lock, held = 1_000_000, threading.Lock(), [0, 0, 0]
+    plain = lines(V2, *(record(DAY, n % 200) for n in range(1000))).encode()
+    for n in range(60):
+        bucket.put(key_of(DAY + timedelta(minutes=5 * n)), plain)
+    fetched = ahead._fetched
+
+    def change(size: int) -> None:
+        with lock:
+            held[0] += size
+            held[1] = max(held[:2])
+            held[2] += size > 0
+
+    class Counted(io.BytesIO):
+        def close(self) -> None:
+            if not self.closed:
+                change(-len(plain))
+            super().close()
+
+    def counted(each: sources.Object) -> Any:
+        change(len(plain))
+        return Counted(fetched(each).read())
+
+    monkeypatch.setattr(ahead, "_fetched", counted)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    ingesting = sys.modules["flowkit.store.ingest"]
+    monkeypatch.setattr(ingesting, "fetched_ahead", partial(fetched_ahead, budget=budget))
+    done = store.ingest(tmp_path / "store", sources.resolve(bucket.source(), **PERIOD))
+    assert (done.new, done.records) == (60, 60_000)
+    assert held[2] == 60
+    assert 4 * len(plain) < held[1] <= budget < 60 * len(plain)
 
 
 def test_an_error_while_fetching_ahead_comes_where_it_would_have_been() -> None:

@@ -305,7 +305,8 @@ def test_the_commands_of_a_store(logs, tmp_path, capsys):
 def test_a_report_ingests_first_and_its_notebooks_read_what_was_there_then(logs, tmp_path, monkeypatch):
     monkeypatch.setenv("FLOWKIT_SNAPSHOT", "")  # taken back afterwards, whatever is set now
     folder = str(tmp_path / "store")
-    assert into_store(folder, str(logs), "", "", "", "") == ("", "")
+    wanted = {"since": "", "until": "", "inventory": "", "log_format": "", "yes": False}
+    assert into_store(folder, str(logs), wanted, False) == ("", "", ())
     put(logs, "20T1210", "new", line(1, T + 5 * 86400))
     store.ingest(folder, resolve(str(logs)))
     with opened(folder) as flows:

@@ -73,6 +73,8 @@ def _add(commands: Any, name: str, text: str, examples: str) -> argparse.Argumen
 
 def _reading(parser: argparse.ArgumentParser, *, strict: bool = True) -> None:
     group = parser.add_argument_group("what is read")
+    _fraction(group)
+    storing.add_yes(group)
     group.add_argument("--since", default="", metavar="TIME", help="from this instant: 2026-11-02 or 2026-11-02T06:00Z")
     group.add_argument("--until", default="", metavar="TIME", help="to this instant, not included")
     group.add_argument(
@@ -82,6 +84,11 @@ def _reading(parser: argparse.ArgumentParser, *, strict: bool = True) -> None:
     group.add_argument("--cidrs", default="", metavar="LIST", help="address ranges that are yours, with commas between")
     if strict:
         group.add_argument("--strict", action="store_true", help="a damaged file or malformed line is an error")
+
+
+def _fraction(group: Any) -> None:
+    told = "read this part of the objects, the same ones each time, and say so: 0.1 for a tenth"
+    group.add_argument("--fraction", type=_share, default=None, metavar="F", help=told)
 
 
 def _report(commands: Any) -> None:
@@ -105,6 +112,7 @@ def _report(commands: Any) -> None:
     made.add_argument("--cell-timeout", type=_seconds, default=None, metavar="S", help="seconds for any one cell (900)")
     made.add_argument("--timeout", type=_seconds, default=None, metavar="S", help="seconds for the whole run (3600)")
     made.add_argument("--progress", action="store_true", help="say what runs even where there is no terminal")
+    made.add_argument("--json", action="store_true", help="print what was written as JSON, and progress as JSON lines")
     _reading(made, strict=False)
 
 
@@ -134,7 +142,7 @@ def _inspect(commands: Any) -> None:
         "  flowkit inspect logs/\n  flowkit inspect file.log.gz --json",
     )  # fmt: skip
     made.add_argument("source", metavar="SOURCE", help=_SOURCE)
-    made.add_argument("--json", action="store_true", help="print it as JSON")
+    made.add_argument("--json", action="store_true", help="print it as JSON, and progress as JSON lines")
     _reading(made)
 
 
@@ -150,11 +158,18 @@ def _convert(commands: Any) -> None:
 
 
 def _plan(commands: Any) -> None:
-    made = _add(commands, "plan", "say how much there is to read, before reading it", "  flowkit plan logs/")
+    made = _add(
+        commands, "plan", "say how much there is to read, how long that takes and what AWS bills, before reading",
+        "  flowkit plan logs/\n  flowkit plan s3://my-logs/vpc --since 2026-11-02 --until 2026-11-03 --json",
+    )  # fmt: skip
     made.add_argument("source", metavar="SOURCE", help=_SOURCE)
     made.add_argument("--json", action="store_true", help="print it as JSON")
     made.add_argument("--since", default="", metavar="TIME", help="of a remote source, only objects from this instant")
     made.add_argument("--until", default="", metavar="TIME", help="to this instant, not included")
+    made.add_argument(
+        "--prices", default="", metavar="FILE", help="prices of yours over the list prices (docs/cost.md)"
+    )
+    _fraction(made)
 
 
 def _generate(commands: Any) -> None:
@@ -180,6 +195,16 @@ def _notebooks(commands: Any) -> None:
         "  flowkit notebooks my-notebooks/",
     )  # fmt: skip
     made.add_argument("dest", metavar="DEST", help="the folder to copy to; files that are there already are kept")
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 1")
+    return value
 
 
 def _seconds(text: str) -> int:

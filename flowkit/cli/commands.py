@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowkit.cli.finding import findings, reached
 from flowkit.cli.saying import opened, print_json
 from flowkit.cli.storing import ingest, into_store, store
-from flowkit.errors import ReportError
+from flowkit.cli.telling import labelled, log_of, progress_of
+from flowkit.errors import ParameterError, ReportError
 
 if TYPE_CHECKING:
     from flowkit.flows import Flows
@@ -24,23 +24,31 @@ def report(options: argparse.Namespace) -> int:
     from flowkit.report import Limits, attempt
 
     wanted = settled(options)
-    talk = options.progress or sys.stderr.isatty()
+    progress = progress_of(options)
     defaults = Limits()
     limits = Limits(cell_s=wanted["cell_timeout"] or defaults.cell_s, run_s=wanted["timeout"] or defaults.run_s)
-    if options.store:
-        wanted["since"], wanted["until"] = into_store(
-            options.store, options.source, wanted["since"], wanted["until"], wanted["inventory"], wanted["log_format"]
-        )
+    notes: tuple[str, ...] = ()
+    folder = wanted["store"]
+    if folder:
+        if wanted["fraction"]:
+            raise ParameterError(
+                "A store takes whole sources, for it could not say later that it holds a part. "
+                "Leave out --store or --fraction."
+            )
+        wanted["since"], wanted["until"], notes = into_store(folder, options.source, wanted, progress)
     result = attempt(
-        options.name, options.store or options.source, out=wanted["out"] or "reports",
+        options.name, folder or options.source, out=wanted["out"] or "reports",
         since=wanted["since"], until=wanted["until"],
-        parameters=wanted["parameters"], baseline=wanted["baseline"], limits=limits,
-        log=(lambda line: print(line, file=sys.stderr, flush=True)) if talk else None,
+        parameters=wanted["parameters"], baseline=wanted["baseline"], fraction=wanted["fraction"] or 1.0,
+        yes=wanted["yes"], notes=notes, limits=limits, log=log_of(options), progress=progress,
     )  # fmt: skip
-    for file in result.files:
-        print(file.html)
-    if result.files:
-        print(result.index)
+    if options.json:
+        print_json(result.as_dict())
+    else:
+        for file in result.files:
+            print(file.html)
+        if result.files:
+            print(result.index)
     if result.failures:
         raise ReportError("; ".join(result.failures))
     return reached(result.findings, wanted["fail_on"])
@@ -65,10 +73,13 @@ def inspect(options: argparse.Namespace) -> int:
 def convert(options: argparse.Namespace) -> int:
     """`flowkit convert`."""
     from flowkit.convert import convert as write
+    from flowkit.progress import Progress
 
     with opened(options) as flows:
-        count = write(flows, options.out, bounded=bool(options.since or options.until))
-    print(f"{count:,} records in {options.out}")
+        with Progress(progress_of(options)).during("writing"):
+            count = write(flows, options.out, bounded=bool(options.since or options.until))
+        part = f". {flows.part}" if flows.part else ""
+    print(f"{count:,} records in {options.out}{part}")
     return 0
 
 
@@ -76,7 +87,10 @@ def plan(options: argparse.Namespace) -> int:
     """`flowkit plan`."""
     from flowkit.plan import plan as estimate
 
-    estimated = estimate(options.source, since=options.since, until=options.until)
+    estimated = estimate(
+        options.source, since=options.since, until=options.until, fraction=options.fraction or 1.0,
+        prices=options.prices, progress=progress_of(options),
+    )  # fmt: skip
     if options.json:
         print_json(estimated.as_dict())
     else:
@@ -87,9 +101,11 @@ def plan(options: argparse.Namespace) -> int:
 def generate(options: argparse.Namespace) -> int:
     """`flowkit generate`."""
     from flowkit.generate import generate as make
+    from flowkit.progress import Progress
 
-    make(options.dest, seed=options.seed, hours=options.hours, records=options.records, format=options.format,
-         interval_s=options.interval, clean=options.clean)  # fmt: skip
+    with Progress(progress_of(options)).during("generating"):
+        make(options.dest, seed=options.seed, hours=options.hours, records=options.records, format=options.format,
+             interval_s=options.interval, clean=options.clean)  # fmt: skip
     print(options.dest)
     return 0
 
@@ -118,6 +134,7 @@ def _inspected(flows: Flows) -> dict[str, Any]:
     since_s, until_s = flows.period
     book = flows.ledger
     return {
+        **labelled(flows),
         "totals": book.totals if book is not None else {},
         "ledger": book.as_dicts() if book is not None else [],
         "formats": [dict(one) for one in flows.formats],

@@ -1,6 +1,7 @@
 """`flowkit report --config FILE`: the options of a report from a TOML file. What stands on the command line wins.
 
 out = "reports"
+store = "mystore"
 since = "2026-11-02"
 fail_on = "high"
 
@@ -20,8 +21,18 @@ from flowkit.finding import SEVERITIES
 
 __all__ = ["settled"]
 
-_TEXT = ("out", "since", "until", "inventory", "log_format", "baseline", "suppressions", "fail_on")
+_TEXT = (
+    "out", "store", "since", "until", "inventory", "log_format", "baseline", "suppressions", "fail_on",
+)  # fmt: skip
 _WHOLE = ("cell_timeout", "timeout")
+_KINDS = {
+    **dict.fromkeys(_TEXT, str),
+    **dict.fromkeys(_WHOLE, int),
+    "fraction": float,
+    "yes": bool,
+    "cidrs": list,
+    "parameters": dict,
+}
 #: Options that are parameters of the notebooks too.
 _PASSED_ON = ("inventory", "log_format", "suppressions", "cidrs")
 
@@ -29,7 +40,7 @@ _PASSED_ON = ("inventory", "log_format", "suppressions", "cidrs")
 def settled(options: argparse.Namespace) -> dict[str, Any]:
     """The options of `report`, from its arguments and its configuration file, with `parameters` by name."""
     filed = _filed(options.config) if options.config else {}
-    wanted = {name: getattr(options, name) or filed.get(name, "") for name in (*_TEXT, *_WHOLE, "cidrs")}
+    wanted = {name: getattr(options, name) or filed.get(name, "") for name in _KINDS if name != "parameters"}
     parameters = dict(filed.get("parameters", {}))
     parameters |= {name: wanted[name] for name in _PASSED_ON if wanted[name]}
     for given in options.param:
@@ -51,18 +62,23 @@ def _filed(name: str) -> dict[str, Any]:
         raise ParameterError(f"{name} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ParameterError(f"{name} is not TOML: {error}.") from error
-    known = (*_TEXT, *_WHOLE, "cidrs", "parameters")
     for key, value in filed.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else f" It may have {', '.join(known)}."
+        if key not in _KINDS:
+            near = difflib.get_close_matches(key, _KINDS, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else f" It may have {', '.join(_KINDS)}."
             raise ParameterError(f"{name} has an unknown option '{key}'.{hint}")
-        kinds = {**dict.fromkeys(_TEXT, str), **dict.fromkeys(_WHOLE, int), "cidrs": list, "parameters": dict}
-        if type(value) is not kinds[key]:
-            raise ParameterError(f"{name}: {key} must be {_WORDS[kinds[key]]}, not {value!r}.")
+        if type(value) is not _KINDS[key] and (key, value) != ("fraction", 1):
+            raise ParameterError(f"{name}: {key} must be {_WORDS[_KINDS[key]]}, not {value!r}.")
     if filed.get("fail_on", "high") not in SEVERITIES:
         raise ParameterError(f"{name}: fail_on must be one of {', '.join(SEVERITIES)}, not {filed['fail_on']!r}.")
     return filed
 
 
-_WORDS = {str: "text in quotes", int: "a whole number", list: "a list", dict: "a table"}
+_WORDS = {
+    str: "text in quotes",
+    int: "a whole number",
+    float: "a number such as 0.1",
+    bool: "true or false",
+    list: "a list",
+    dict: "a table",
+}

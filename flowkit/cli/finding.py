@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flowkit.cli.saying import json_text, opened, print_json
+from flowkit.cli.telling import labelled, progress_of, say_part
+from flowkit.sources import without_options
 
 __all__ = ["findings", "reached"]
 
@@ -18,14 +20,18 @@ def findings(options: argparse.Namespace) -> int:
 
     OCSF is about security unless `--room` says otherwise: a Detection Finding is no place for an idle NAT gateway.
     """
+    from flowkit.progress import Progress
     from flowkit.review import ROOMS, ocsf_events, review
     from flowkit.show.export import findings_csv, findings_text
 
     rooms = {"": ("security",) if options.format == "ocsf" else ROOMS, "all": ROOMS}.get(options.room, (options.room,))
     with opened(options) as flows:
-        reviews = [review(flows, room, suppressions=options.suppressions) for room in rooms]
+        with Progress(progress_of(options)).during("looking for findings"):
+            reviews = [review(flows, room, suppressions=options.suppressions) for room in rooms]
         events = [one for each in reviews for one in ocsf_events(each, flows, made_s=int(time.time()))] \
             if options.format == "ocsf" else []  # fmt: skip
+        part = labelled(flows)
+        say_part(flows)
     told = [each.as_dict() for each in reviews]
     found, suppressed = _of(told, "findings"), _of(told, "suppressed")
     notes = list(dict.fromkeys(note for each in told for note in (each["suppressions"] or {}).get("notes", ())))
@@ -40,7 +46,8 @@ def findings(options: argparse.Namespace) -> int:
             for event in events:
                 print(json_text(event))
         case _:
-            print_json({"flowkit_findings": 1, "source": options.source, "period": told[0]["period"],
+            print_json({"flowkit_findings": 1, "source": without_options(options.source), **part,
+                        "period": told[0]["period"],
                         "records": told[0]["records"], "findings": found, "suppressed": suppressed,
                         "notes": notes})  # fmt: skip
     return reached(found, options.fail_on)

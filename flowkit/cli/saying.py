@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from flowkit.cli.telling import progress_of
 from flowkit.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ def opened(options: argparse.Namespace, *, allow_nothing: bool = False) -> Flows
     return flowkit.open(
         options.source, since=options.since, until=options.until, inventory=options.inventory,
         log_format=options.log_format, cidrs=[part.strip() for part in options.cidrs.split(",") if part.strip()],
-        strict=options.strict, allow_nothing=allow_nothing,
+        fraction=options.fraction or 1.0, yes=options.yes,
+        strict=options.strict, allow_nothing=allow_nothing, progress=progress_of(options),
     )  # fmt: skip
 
 

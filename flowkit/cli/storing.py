@@ -7,9 +7,14 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["add", "ingest", "into_store", "store"]
+from flowkit.cli.telling import progress_of
+
+if TYPE_CHECKING:
+    from flowkit.progress import Progress, Wanted
+
+__all__ = ["add", "add_yes", "ingest", "into_store", "store"]
 
 #: The commands below `flowkit store`: name, what it does, and an example.
 _ACTIONS = (
@@ -33,7 +38,9 @@ def add(commands: Any, make: Callable[[Any, str, str, str], argparse.ArgumentPar
     _period(made, "of a remote source, only objects that may hold records from this instant")
     made.add_argument("--inventory", default="", metavar="FILE", help="what AWS resources there are; kept in the store")
     made.add_argument("--log-format", default="", metavar="FORMAT", help="the format of records without a header line")
-    made.add_argument("--json", action="store_true", help="print the counts as JSON")
+    made.add_argument("--fraction", action=_NotForStores, help=argparse.SUPPRESS)
+    add_yes(made)
+    made.add_argument("--json", action="store_true", help="print the counts as JSON, and progress as JSON lines")
     top = make(commands, "store", "look after a store", "  flowkit store info mystore\n  flowkit store verify mystore")
     actions = top.add_subparsers(
         dest="action", metavar="ACTION", required=True, help=", ".join(name for name, _, _ in _ACTIONS)
@@ -41,14 +48,29 @@ def add(commands: Any, make: Callable[[Any, str, str, str], argparse.ArgumentPar
     for name, text, examples in _ACTIONS:
         one = make(actions, name, text, examples)
         one.add_argument("folder", metavar="DIR", help="the store's folder")
-        if name == "info":
-            one.add_argument("--json", action="store_true", help="print it as JSON")
+        progress = ", and progress as JSON lines" if name in ("verify", "prune", "compact", "export") else ""
+        one.add_argument("--json", action="store_true", help=f"print the result as JSON{progress}")
         if name == "prune":
             one.add_argument("--before", required=True, metavar="TIME", help="2026-11-02 or 2026-11-02T06:00Z")
         if name == "export":
             one.add_argument("out", metavar="OUT", help="a new folder to copy to")
         if name in ("files", "export"):
             _period(one, "only files with records near the period from this instant")
+
+
+class _NotForStores(argparse.Action):
+    """A part of a source in a store would be told from the whole by nobody."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        parser.error(
+            "a store takes whole sources, for it could not say later that it holds a part; "
+            "use --since and --until, or --fraction in a report without --store"
+        )
+
+
+def add_yes(group: Any) -> None:
+    """Add `--yes`."""
+    group.add_argument("--yes", action="store_true", help="read from a remote source even if it is more than 5 GiB")
 
 
 def _period(parser: argparse.ArgumentParser, since: str) -> None:
@@ -64,7 +86,7 @@ def ingest(options: argparse.Namespace) -> int:
         print(f"flowkit: {note}", file=sys.stderr)
     done = ingested(
         options.source, options.store, since=options.since, until=options.until, inventory=options.inventory,
-        log_format=options.log_format,
+        log_format=options.log_format, yes=options.yes, progress=progress_of(options),
     )  # fmt: skip
     for problem in done.problems:
         print(f"flowkit: {problem}", file=sys.stderr)
@@ -72,19 +94,26 @@ def ingest(options: argparse.Namespace) -> int:
     return 0
 
 
-def into_store(folder: str, source: str, since: str, until: str, inventory: str, log_format: str) -> tuple[str, str]:
-    """Ingest before a report, and pin what the store then has for this process and its notebooks; (since, until)."""
+def into_store(folder: str, source: str, wanted: dict[str, Any], progress: Wanted) -> tuple[str, str, tuple[str, ...]]:
+    """Ingest before a report, and pin what the store then has for this process and its notebooks.
+
+    `wanted` has the report's options. Gives back (since, until, what to tell about them).
+    """
     from flowkit.opening import ingested, period_of, pinned
     from flowkit.store import PINNED
 
+    since, until = wanted["since"], wanted["until"]
     since_s, until_s, notes = period_of(source, since, until)
     if notes:  # a remote source without a period: the report is about the same day
         since, until = str(since_s), str(until_s)
-    done = ingested(source, folder, since=since, until=until, inventory=inventory, log_format=log_format)
-    for problem in (*notes, *done.problems):
+    done = ingested(
+        source, folder, since=since, until=until, inventory=wanted["inventory"], log_format=wanted["log_format"],
+        yes=wanted["yes"], progress=progress,
+    )  # fmt: skip
+    for problem in done.problems:
         print(f"flowkit: {problem}", file=sys.stderr)
     os.environ[PINNED] = str(pinned(folder, since, until).resolve())
-    return since, until
+    return since, until, notes
 
 
 def store(options: argparse.Namespace) -> int:
@@ -117,53 +146,75 @@ def _info(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     from flowkit.errors import StoreError
+    from flowkit.progress import Progress
     from flowkit.store import verify
 
-    problems = verify(options.folder, waiting=_waiting)
-    for problem in problems:
-        print(problem)
+    progress = Progress(progress_of(options))
+    with progress.during("verifying") as tell:
+        problems = verify(options.folder, waiting=_waiting(progress, options), tell=tell)
+    if options.json:
+        print(json.dumps({"problems": list(problems)}, indent=1))
+    else:
+        for problem in problems:
+            print(problem)
     if problems:
         raise StoreError(f"{options.folder} has {len(problems)} problem{'s' if len(problems) > 1 else ''}.")
-    print(f"{options.folder}: every file, row and ledger line is as it was written.")
+    if not options.json:
+        print(f"{options.folder}: every file, row and ledger line is as it was written.")
     return 0
 
 
 def _prune(options: argparse.Namespace) -> int:
     from flowkit.errors import ParameterError
     from flowkit.flows import when
+    from flowkit.progress import Progress
     from flowkit.store import prune
 
     before_s = when(options.before, name="before")
     if before_s is None:
         raise ParameterError("--before is empty. Write 2026-11-02 or 2026-11-02T06:00Z.")
-    print(f"{prune(options.folder, before_s, waiting=_waiting):,} rows dropped")
+    progress = Progress(progress_of(options))
+    with progress.during("pruning"):
+        dropped = prune(options.folder, before_s, waiting=_waiting(progress, options))
+    print(json.dumps({"rows_dropped": dropped}, indent=1) if options.json else f"{dropped:,} rows dropped")
     return 0
 
 
 def _compact(options: argparse.Namespace) -> int:
+    from flowkit.progress import Progress
     from flowkit.store import compact
 
-    before, after = compact(options.folder, waiting=_waiting)
-    print(f"{before:,} files, now {after:,}")
+    progress = Progress(progress_of(options))
+    with progress.during("compacting") as tell:
+        before, after = compact(options.folder, waiting=_waiting(progress, options), tell=tell)
+    told = {"files_before": before, "files_after": after}
+    print(json.dumps(told, indent=1) if options.json else f"{before:,} files, now {after:,}")
     return 0
 
 
 def _files(options: argparse.Namespace) -> int:
     from flowkit.opening import pinned
 
-    for path in sorted(pinned(options.folder, options.since, options.until).glob("part-*.parquet")):
-        print(path)
+    paths = [str(path) for path in sorted(pinned(options.folder, options.since, options.until).glob("part-*.parquet"))]
+    for line in [json.dumps({"files": paths}, indent=1)] if options.json else paths:
+        print(line)
     return 0
 
 
 def _export(options: argparse.Namespace) -> int:
     from flowkit.opening import period_of
+    from flowkit.progress import Progress
     from flowkit.store import export
 
     since_s, until_s, _ = period_of(options.folder, options.since, options.until)
-    print(export(options.folder, options.out, since_s, until_s))
+    with Progress(progress_of(options)).during("exporting"):
+        made = export(options.folder, options.out, since_s, until_s)
+    print(json.dumps({"folder": str(made)}, indent=1) if options.json else made)
     return 0
 
 
-def _waiting() -> None:
-    print("flowkit: waiting for another run that writes to this store", file=sys.stderr)
+def _waiting(progress: Progress, options: argparse.Namespace) -> Callable[[], None]:
+    """What to do when another run writes to the store: somebody has to be told why nothing happens."""
+    if options.json:
+        return progress.waiting
+    return lambda: print("flowkit: waiting for another run that writes to this store", file=sys.stderr)

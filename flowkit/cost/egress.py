@@ -20,7 +20,10 @@ from flowkit.cost.regions import ranges_sql
 from flowkit.engines import bind
 from flowkit.flows import Flows
 
-__all__ = ["egress_sql"]
+__all__ = ["KEPT", "egress_sql"]
+
+#: What other queries begin with too.
+KEPT = ("moved", "egress")
 
 _EGRESS = """
 , direct AS (
@@ -31,6 +34,9 @@ _EGRESS = """
               ELSE NULLIF(f.pkt_src_aws_service, '') END AS service,
          f.traffic_path, CAST(sum(f.bytes) AS BIGINT) AS bytes
   FROM flows f
+  JOIN (SELECT DISTINCT network, address FROM addresses WHERE scope IN ('public', 'aws')) o ON o.network = f.network
+   AND o.address = CASE WHEN f.direction = 'egress' THEN COALESCE(f.pkt_dstaddr, f.dstaddr)
+                        ELSE COALESCE(f.pkt_srcaddr, f.srcaddr) END
   WHERE COALESCE(f.action, 'ACCEPT') = 'ACCEPT' AND f.direction IS NOT NULL AND f.record_kind = 'interface'
     AND f.observer NOT IN (SELECT observer FROM nats)
   GROUP BY f.observer, f.network, CASE WHEN f.direction = 'egress' THEN 'out' ELSE 'in' END,

@@ -9,6 +9,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from flowkit.engines.bind import literal
+
 __all__ = ["DuckDB"]
 
 
@@ -32,6 +34,7 @@ class DuckDB:
             config["memory_limit"] = memory_limit
         if scratch is not None:
             config["temp_directory"] = str(scratch)
+        self._scratch = scratch
         self._connection = duckdb.connect(":memory:", config=config)
         # It would draw on standard output. Where it is off already, setting it fails in a kernel without ipywidgets.
         if self._connection.sql("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
@@ -49,6 +52,32 @@ class DuckDB:
     def register(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table readable under `name`."""
         self._connection.register(name, table)
+
+    def scatter(self, name: str, sql: str, column: str, shares: int) -> None:
+        """Make rows readable under `name`, and those whose `column` is n under `name_n`, for n from 0 to `shares`.
+
+        More than one share goes to Parquet files below `scratch`, so that only what is read takes memory.
+        """
+        if shares == 1 or self._scratch is None:
+            self.execute(f"CREATE TABLE {name} AS {sql}")
+            for share in range(shares):
+                self.execute(f"CREATE VIEW {name}_{share} AS SELECT * FROM {name} WHERE {column} = {share}")
+            return
+        folder = self._scratch / name
+        folder.mkdir(parents=True)
+        place = literal(str(folder))
+        self.execute(
+            f"COPY ({sql}) TO {place} (FORMAT parquet, COMPRESSION snappy, PARTITION_BY ({column}), "
+            "WRITE_PARTITION_COLUMNS true)"
+        )
+        everything = (
+            f"SELECT * FROM read_parquet({literal(str(folder / '*' / '*.parquet'))}, hive_partitioning = false)"
+        )
+        self.execute(f"CREATE VIEW {name} AS {everything}")
+        for share in range(shares):
+            files = sorted(str(path) for path in (folder / f"{column}={share}").glob("*.parquet"))
+            rows = f"SELECT * FROM read_parquet([{', '.join(map(literal, files))}], hive_partitioning = false)"
+            self.execute(f"CREATE VIEW {name}_{share} AS {rows if files else f'{everything} LIMIT 0'}")
 
     def close(self) -> None:
         """Close the connection."""

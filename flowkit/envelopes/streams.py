@@ -160,7 +160,7 @@ def blocks(pieces: Iterable[bytes | Bad]) -> Iterator[bytes | Bad]:
     A line longer than MAX_LINE is not held in memory; it becomes a Bad. So does a line that a Fault cuts off, since a
     number that lost its end still looks like one.
     """
-    held: list[bytes] = []
+    held: list[bytes | memoryview] = []
     size = 0
     dropped = 0  # bytes of an overlong line seen so far
     long_start = b""
@@ -187,11 +187,17 @@ def blocks(pieces: Iterable[bytes | Bad]) -> Iterator[bytes | Bad]:
             size += len(piece)
             if size < BLOCK:
                 continue
-            data = b"".join(held)
-            end = data.rfind(b"\n") + 1
+            end = piece.rfind(b"\n") + 1
             if end:
-                yield data[:end]
-            rest = data[end:]
+                held[-1] = memoryview(piece)[:end]
+                yield b"".join(held)
+                rest = piece[end:]
+            else:
+                rest = b"".join(held)
+                end = rest.rfind(b"\n") + 1
+                if end:
+                    yield rest[:end]
+                    rest = rest[end:]
             if len(rest) > MAX_LINE:
                 dropped, long_start, rest = len(rest), rest[:200], b""
             held, size = [rest] if rest else [], len(rest)

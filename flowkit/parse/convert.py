@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pcsv
@@ -17,11 +19,14 @@ import pyarrow.csv as pcsv
 from flowkit.envelopes.streams import MAX_LINE
 from flowkit.parse.addresses import addresses
 from flowkit.parse.explain import decoded_tag
-from flowkit.parse.layout import ADDRESSES, CHOICES, LATEST_S, LIMITS, STATUS_KINDS, TAGS, TIMES, Layout
+from flowkit.parse.layout import ADDRESSES, CHOICES, LATEST_S, LIMITS, STATUS_KINDS, TAGS, TEXT, TIMES, Layout
 
 __all__ = ["Batch", "finished", "from_text"]
 
 _PARSE = pcsv.ParseOptions(delimiter=" ", quote_char=False, double_quote=False, newlines_in_values=False)
+#: More than any block, so that each is read as one.
+_ONE_BLOCK = 2**30
+_NEWLINE = ord("\n")
 #: Arrow reads `0x1f` as a number; a flow log never means one.
 _HEX_NUMBER = re.compile(rb"(?:^|[ \n])0[xX]")
 _KIND_OF_STATUS = pa.array(list(STATUS_KINDS)), pa.array(list(STATUS_KINDS.values()))
@@ -37,12 +42,12 @@ class Batch:
     skipdata: int
 
 
-def from_text(block: bytes, layout: Layout) -> dict[str, pa.Array] | None:
-    """Columns of a block of whole lines, or None where Arrow's reading of it could differ from that line by line."""
+def from_text(block: bytes, layout: Layout, at: int = 0) -> dict[str, pa.Array] | None:
+    """Columns of the whole lines from byte `at` on, or None where Arrow's reading could differ from the slow path."""
     if layout.free_text:
         return None
     if b"\r" in block:
-        block = block.replace(b"\r\n", b"\n")
+        block, at = block[at:].replace(b"\r\n", b"\n"), 0
     if any(mark in block for mark in (b"\t", b"\r", b"\0", b"\xef")):
         return None
     if (b"x" in block or b"X" in block) and _HEX_NUMBER.search(block):
@@ -50,23 +55,24 @@ def from_text(block: bytes, layout: Layout) -> dict[str, pa.Array] | None:
     half = MAX_LINE // 2
     if any(block.find(b"\n", at, at + half) < 0 for at in range(0, len(block) - half, half)):
         return None
-    lines = block.count(b"\n") + (not block.endswith(b"\n"))
+    text = np.frombuffer(block, dtype=np.uint8, offset=at)
+    lines = np.count_nonzero(text == _NEWLINE) + (not block.endswith(b"\n"))
+    read, convert = _options(layout)
     try:
         table = pcsv.read_csv(
-            pa.BufferReader(pa.py_buffer(block)),
-            read_options=pcsv.ReadOptions(
-                use_threads=False, block_size=len(block) + 1, column_names=list(layout.columns)
-            ),
-            parse_options=_PARSE,
-            convert_options=pcsv.ConvertOptions(
-                column_types=layout.read_types, null_values=["-"], strings_can_be_null=True
-            ),
+            pa.BufferReader(pa.py_buffer(text)), read_options=read, parse_options=_PARSE, convert_options=convert
         )
     except pa.ArrowInvalid:
         return None
     if table.num_rows != lines:
         return None
     return {column: _whole(table[column]) for column in table.column_names}
+
+
+@lru_cache(maxsize=256)
+def _options(layout: Layout) -> tuple[pcsv.ReadOptions, pcsv.ConvertOptions]:
+    read = pcsv.ReadOptions(use_threads=False, block_size=_ONE_BLOCK, column_names=list(layout.columns))
+    return read, pcsv.ConvertOptions(column_types=layout.types, null_values=["-"], strings_can_be_null=True)
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
@@ -90,21 +96,20 @@ def finished(arrays: Mapping[str, pa.Array], layout: Layout, *, flow_log_id: str
             good, keys[column] = _address(values, keyed=column in ("srcaddr", "dstaddr"))
         elif column in TAGS:
             texts = pa.array([decoded_tag(text) for text in values.dictionary.to_pylist()], pa.string())
-            good = _undone(values, texts) if _none_empty(values.dictionary) else None
+            good = _renamed(values, texts) if _none_empty(values.dictionary) else None
         elif column in CHOICES:
-            allowed = set(values.dictionary.to_pylist()) <= CHOICES[column]
-            good = _undone(values, values.dictionary) if allowed else None
+            good = values if set(values.dictionary.to_pylist()) <= CHOICES[column] else None
         else:
-            good = values if _none_empty(values) else None
+            good = values if _none_empty(values.dictionary) else None
         if good is None:
             return None
         found[column] = good
-    none = pa.nulls(count, pa.string())
+    none = pa.nulls(count, TEXT)
     found["src_key"] = keys.get("srcaddr", none)
     found["dst_key"] = keys.get("dstaddr", none)
     found["record_kind"] = _record_kinds(found, layout, count)
-    found["row_kind"] = pa.repeat("record", count) if kinds is None else kinds
-    found["flow_log_id"] = pa.repeat(flow_log_id, count)
+    found["row_kind"] = _same("record", count) if kinds is None else kinds.dictionary_encode()
+    found["flow_log_id"] = _same(flow_log_id, count)
     found["object_id"] = pa.repeat(pa.scalar(object_id, pa.int64()), count)
     rows = pa.RecordBatch.from_arrays([found[name] for name in layout.schema.names], schema=layout.schema)
     if kinds is None:
@@ -116,15 +121,17 @@ def finished(arrays: Mapping[str, pa.Array], layout: Layout, *, flow_log_id: str
 def _row_kinds(arrays: Mapping[str, pa.Array], layout: Layout, count: int) -> pa.Array | None:
     """`record`, `nodata` or `skipdata` for each row; None when all are records. As `explain.row_kind_of` for one."""
     status = arrays.get("log_status")
-    if status is not None and status.null_count == 0 and status.dictionary.to_pylist() == ["OK"]:
-        return None
+    named, kind = _KIND_OF_STATUS
+    if status is not None and status.null_count == 0:
+        if status.dictionary.to_pylist() == ["OK"]:
+            return None
+        return pc.take(pc.take(kind, pc.index_in(status.dictionary, named)), status.indices)
     bare = _no_traffic(arrays, layout, count)
     by_traffic = pc.if_else(bare, "nodata", "record")
     if status is None:
         return by_traffic if pc.any(bare).as_py() else None
-    named, kind = _KIND_OF_STATUS
     known = pc.take(kind, pc.index_in(status.dictionary, named))
-    return pc.coalesce(_undone(status, known), by_traffic)
+    return pc.coalesce(pc.take(known, status.indices), by_traffic)
 
 
 def _no_traffic(arrays: Mapping[str, pa.Array], layout: Layout, count: int) -> pa.Array:
@@ -155,31 +162,44 @@ def _number(values: pa.Array, column: str, kinds: pa.Array | None) -> pa.Array |
 
 
 def _address(values: pa.DictionaryArray, *, keyed: bool) -> tuple[pa.Array | None, pa.Array | None]:
-    known = addresses(values.dictionary, keyed=keyed)
+    distinct = values.dictionary
+    known = addresses(distinct, keyed=keyed)
     if known is None:
         return None, None
     texts, keys = known
-    return _undone(values, texts), None if keys is None else _undone(values, keys)
+    if texts is distinct:  # as nearly always
+        return values, None if keys is None else pa.DictionaryArray.from_arrays(values.indices, keys)
+    return _renamed(values, texts), None if keys is None else _renamed(values, keys)
 
 
-def _undone(values: pa.DictionaryArray, texts: pa.Array) -> pa.Array:
-    """A dictionary column as plain text, with other texts in the place of its distinct values."""
-    return pc.take(texts, values.indices)
+def _renamed(values: pa.DictionaryArray, texts: pa.StringArray) -> pa.DictionaryArray:
+    """A column with other texts in the place of its distinct values; two of them may become one."""
+    if pc.count_distinct(texts).as_py() < len(texts):
+        return pc.take(texts, values.indices).dictionary_encode()
+    return pa.DictionaryArray.from_arrays(values.indices, texts)
+
+
+def _same(text: str, count: int) -> pa.DictionaryArray:
+    """The same text in every row."""
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, dtype=np.int32)), pa.array([text]))
 
 
 def _none_empty(values: pa.StringArray) -> bool:
     """Whether no text is empty: an empty one means two spaces in a row, which shift nothing but must be looked at."""
-    least = pc.min(pc.binary_length(values)).as_py()
-    return least is None or least > 0
+    if not len(values):
+        return True
+    ends = np.frombuffer(values.buffers()[1], dtype=np.int32)[values.offset : values.offset + len(values) + 1]
+    return bool((ends[1:] > ends[:-1]).all())
 
 
 def _record_kinds(found: Mapping[str, pa.Array], layout: Layout, count: int) -> pa.Array:
     """Who took the record: an interface, a regional NAT gateway, or a transit gateway."""
     if layout.transit:
-        return pa.repeat("transit_gateway", count)
+        return _same("transit_gateway", count)
     if "resource_id" not in found:
-        return pa.repeat("interface", count)
-    regional = pc.fill_null(pc.starts_with(found["resource_id"], "nat-"), False)
+        return _same("interface", count)
+    resources = found["resource_id"]
+    regional = pc.fill_null(pc.take(pc.starts_with(resources.dictionary, "nat-"), resources.indices), False)
     if "interface_id" in found:
         regional = pc.and_(regional, pc.is_null(found["interface_id"]))
-    return pc.if_else(regional, "regional_nat", "interface")
+    return pc.if_else(regional, "regional_nat", "interface").dictionary_encode()

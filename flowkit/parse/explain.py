@@ -64,10 +64,10 @@ def arrays_of(rows: Sequence[Sequence[str | None]], layout: Layout) -> dict[str,
     for at, (column, kind) in enumerate(zip(layout.columns, layout.kinds, strict=True)):
         values = [row[at] for row in rows]
         if kind == "text":
-            found[column] = pa.array(values, pa.string()).cast(layout.read_types[column])
+            found[column] = pa.array(values, pa.string()).dictionary_encode()
         else:
             numbers = [None if value is None else int(value.lstrip("0") or "0") for value in values]
-            found[column] = pa.array(numbers, layout.read_types[column])
+            found[column] = pa.array(numbers, layout.types[column])
     return found
 
 

@@ -10,15 +10,19 @@ import pyarrow as pa
 from flowkit.fields import DEFAULT_FORMAT, FIELDS, arrow_type
 from flowkit.formats import columns
 
-__all__ = ["ADDED", "DEFAULT", "FLOW_COLUMNS", "STATUS_KINDS", "Layout", "arrow_schema", "layout_of"]
+__all__ = ["ADDED", "DEFAULT", "FLOW_COLUMNS", "STATUS_KINDS", "TEXT", "Layout", "arrow_schema", "layout_of"]
+
+#: Text: each distinct value once, and its number for each row. What is checked, changed or written of a value is done
+#: once for each distinct one.
+TEXT = pa.dictionary(pa.int32(), pa.string())
 
 #: Columns that every parsed record gets beside those of its format.
 ADDED: tuple[tuple[str, pa.DataType], ...] = (
-    ("src_key", pa.string()),
-    ("dst_key", pa.string()),
-    ("record_kind", pa.string()),
-    ("row_kind", pa.string()),
-    ("flow_log_id", pa.string()),
+    ("src_key", TEXT),
+    ("dst_key", TEXT),
+    ("record_kind", TEXT),
+    ("row_kind", TEXT),
+    ("flow_log_id", TEXT),
     ("object_id", pa.int64()),
 )
 
@@ -82,20 +86,11 @@ class Layout:
         )
 
     @cached_property
-    def read_types(self) -> dict[str, pa.DataType]:
-        """Types to read columns with; those whose values are checked one by one come as dictionaries."""
-        found: dict[str, pa.DataType] = {}
-        for column, type_ in self.types.items():
-            checked = column in ADDRESSES or column in CHOICES or column in TAGS
-            found[column] = pa.dictionary(pa.int32(), pa.string()) if checked else type_
-        return found
-
-    @cached_property
     def types(self) -> dict[str, pa.DataType]:
-        """Types of the columns of the format as they are handed on."""
+        """Types of the columns of the format, as they are read and handed on."""
         return {
-            column: arrow_type(FIELDS[name]) if name in FIELDS else pa.string()
-            for name, column in zip(self.names, self.columns, strict=True)
+            column: TEXT if kind == "text" else arrow_type(FIELDS[name])
+            for name, column, kind in zip(self.names, self.columns, self.kinds, strict=True)
         }
 
     @cached_property
@@ -111,7 +106,7 @@ def layout_of(names: tuple[str, ...]) -> Layout:
 
 
 def arrow_schema(names: tuple[str, ...]) -> pa.Schema:
-    """The schema of the batches of a format: its own columns in order, then those of ADDED."""
+    """The schema of the batches of a format: its own columns in order, then those of ADDED. Text comes as TEXT."""
     return layout_of(tuple(names)).schema
 
 

@@ -121,7 +121,7 @@ def _typed(columns: dict[str, pa.Array], layout: Layout) -> dict[str, pa.Array] 
     found: dict[str, pa.Array] = {}
     for column, kind in zip(layout.columns, layout.kinds, strict=True):
         values = columns[column]
-        wanted = layout.read_types[column]
+        wanted = layout.types[column]
         try:
             if kind != "text":
                 if pa.types.is_floating(values.type):
@@ -137,7 +137,7 @@ def _typed(columns: dict[str, pa.Array], layout: Layout) -> dict[str, pa.Array] 
                 texts = pc.if_else(pc.is_in(texts, _nulls_of(column)), None, texts)
             if pc.any(pc.match_substring(texts, "\0")).as_py():
                 return None
-            found[column] = texts.cast(wanted)
+            found[column] = texts.dictionary_encode()
         except _DAMAGE:
             return None
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -115,8 +116,13 @@ def wanted_layout(
         texts = [given] if isinstance(given, str) else [given.get(name, "") for name in named]
         text = next(filter(None, texts), "")
         if text:
-            return layout_of(parse_format(text)), provenance
+            return _stated(text), provenance
     return None
+
+
+@lru_cache(maxsize=256)
+def _stated(text: str) -> Layout:
+    return layout_of(parse_format(text))
 
 
 def without_export_time(given: tuple[Layout, str] | None) -> tuple[Layout, str] | None:

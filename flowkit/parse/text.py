@@ -54,17 +54,18 @@ class TextReader:
             self._slowly(block[at:end])
             at = end
         if at < len(block):
-            self._any(block[at:] if at else block)
+            self._any(block, at)
 
-    def _any(self, block: bytes) -> None:
-        """A block whose format is known: at once if that is safe, in halves if not, in the end line by line."""
+    def _any(self, block: bytes, at: int = 0) -> None:
+        """A block whose format is known, from byte `at` on: at once if safe, else in halves, at last line by line."""
         if self._fast and self._layout is not None:
-            arrays = from_text(block, self._layout)
+            arrays = from_text(block, self._layout, at)
             if arrays is not None:
                 lines = len(next(iter(arrays.values())))
                 if self._tally.good(arrays, self._layout):
                     self._tally.lines += lines
                     return
+        block = block[at:]
         if not self._fast or len(block) <= _SMALL:
             self._slowly(block)
             return

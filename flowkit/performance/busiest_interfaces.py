@@ -21,11 +21,11 @@ _PERCENTILES = """
          CAST(sum(CASE WHEN direction = 'ingress' THEN bytes ELSE 0 END) AS BIGINT) AS ingress_bytes,
          CAST(sum(CASE WHEN direction = 'egress' THEN bytes ELSE 0 END) AS BIGINT) AS egress_bytes
   FROM pieces GROUP BY interface_id, bin_s
-), spans AS (
+), active AS (
   SELECT interface_id, min(bin_s) AS first_bin_s, max(bin_s) AS last_bin_s, count(*) AS busy_bins FROM filled
   GROUP BY interface_id
 ), counted AS (
-  SELECT interface_id, busy_bins, CAST((last_bin_s - first_bin_s) AS DOUBLE) / $bin_s + 1 AS bins FROM spans
+  SELECT interface_id, busy_bins, CAST((last_bin_s - first_bin_s) AS DOUBLE) / $bin_s + 1 AS bins FROM active
 ), ranked AS (
   SELECT f.*, c.bins, c.bins - c.busy_bins AS idle_bins,
          c.bins - c.busy_bins + row_number() OVER (PARTITION BY f.interface_id ORDER BY f.bytes, f.bin_s) AS place
@@ -72,7 +72,7 @@ def busiest_interfaces(flows: Flows, *, bin_s: int = 0, top_n: int = 20) -> Answ
     width_s = bin_s if bin_s > 0 else max(SAMPLE_S, flows.interval_s)
     kept = (
         "(SELECT observer AS interface_id, COALESCE(direction, 'unknown') AS direction, start_s, end_s, bytes, packets"
-        " FROM flows) AS seen"
+        " FROM windows) AS seen"
     )
     pieces = pieces_sql(flows, width_s, keep="interface_id, direction", relation=kept).strip()
     sql = "WITH " + pieces + bind(_PERCENTILES, bin_s=width_s, top_n=top_n)

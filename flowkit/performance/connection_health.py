@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flowkit.engines import bind
 from flowkit.flows import Flows
-from flowkit.question import Answer, question
+from flowkit.question import Answer, question, rows
 
 __all__ = ["connection_health", "failing_pairs", "internal_attempts"]
 
@@ -51,6 +51,9 @@ outcomes AS (
   WHERE x.echo_id IS NULL
 )"""
 
+#: What all queries on attempts begin with: the costly part of it.
+KEPT = ("echoes",)
+
 COUNTS = ", ".join(
     [
         "CAST(count(*) AS BIGINT) AS attempts",
@@ -67,7 +70,8 @@ COUNTS = ", ".join(
 
 _INTERNAL = f"""
 WITH {ATTEMPTS.strip()}
-SELECT CAST(count(*) AS BIGINT) AS attempts, CAST(sum(failed) AS BIGINT) AS failed FROM attempts WHERE path = 'internal'
+SELECT CAST(count(*) AS BIGINT) AS attempts, COALESCE(CAST(sum(failed) AS BIGINT), 0) AS failed
+FROM attempts WHERE path = 'internal'
 """
 
 _SERVICES = f"""
@@ -127,6 +131,7 @@ def connection_health(flows: Flows, *, min_attempts: int = 5, top_n: int = 30) -
     return flows.ask(
         bind(_SERVICES, interval_s=flows.interval_s, min_attempts=min_attempts, top_n=top_n),
         caveats=(*caveats(flows), _PROBING),
+        keep=KEPT,
     )
 
 
@@ -143,14 +148,16 @@ def failing_pairs(flows: Flows, *, min_attempts: int = 3, top_n: int = 30) -> An
     >>> answer = fk.performance.failing_pairs(fk.open("sample:", progress=False))
     """
     return flows.ask(
-        bind(_PAIRS, interval_s=flows.interval_s, min_attempts=min_attempts, top_n=top_n), caveats=caveats(flows)
+        bind(_PAIRS, interval_s=flows.interval_s, min_attempts=min_attempts, top_n=top_n),
+        caveats=caveats(flows),
+        keep=KEPT,
     )
 
 
 def internal_attempts(flows: Flows) -> dict[str, int]:
     """`attempts` between hosts of ours, and how many of them `failed`: the headline of the connections section."""
-    row = flows.arrow(bind(_INTERNAL, interval_s=flows.interval_s)).to_pylist()[0]
-    return {name: value or 0 for name, value in row.items()}
+    row = rows(flows.ask(bind(_INTERNAL, interval_s=flows.interval_s), keep=KEPT).table)[0]
+    return {name: int(value) for name, value in row.items()}
 
 
 def caveats(flows: Flows) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ _BY_PACKETS = (
 # the log holds one verdict only.
 _SQL = """
 WITH verdicts AS (
-  SELECT count(DISTINCT action) AS verdicts FROM flows
+  SELECT count(DISTINCT action) AS verdicts FROM windows
 ), lost AS (
   SELECT DISTINCT observer, hour_s FROM gaps WHERE log_status IN ('SKIPDATA', 'INCOMPLETEDATA')
 ), handshakes AS (

@@ -28,7 +28,7 @@ WITH limits AS (
   LEFT JOIN limits l ON l.observer = i.observer
 ), totals AS (
   SELECT n.host, f.direction, max(n.baseline_bps) AS baseline_bps, CAST(sum(f.bytes) AS BIGINT) AS bytes
-  FROM flows f JOIN named n ON n.observer = f.observer
+  FROM windows f JOIN named n ON n.observer = f.observer
   WHERE f.direction IS NOT NULL AND f.bytes IS NOT NULL AND COALESCE(f.action, 'ACCEPT') = 'ACCEPT'
   GROUP BY n.host, f.direction
 ), ranked AS (
@@ -36,11 +36,11 @@ WITH limits AS (
          row_number() OVER (PARTITION BY CASE WHEN baseline_bps IS NULL THEN 1 ELSE 0 END
                             ORDER BY CAST(bytes AS DOUBLE) / COALESCE(baseline_bps, 1) DESC, host, direction) AS place
   FROM totals
-), windows AS (
+), loads AS (
   SELECT n.host, f.direction, f.start_s,
          CASE WHEN f.end_s >= f.start_s THEN f.end_s + 1 ELSE f.start_s + 1 END AS stop_s,
          CAST(sum(f.bytes) AS BIGINT) AS bytes
-  FROM flows f
+  FROM windows f
   JOIN named n ON n.observer = f.observer
   JOIN ranked r ON r.host = n.host AND r.direction = f.direction AND r.place <= $top_n
   WHERE f.bytes IS NOT NULL AND f.start_s IS NOT NULL AND COALESCE(f.action, 'ACCEPT') = 'ACCEPT'
@@ -48,7 +48,7 @@ WITH limits AS (
 ), rates AS (
   SELECT host, direction, start_s, stop_s,
          CAST(floor(CAST(bytes AS DOUBLE) * 8 / (stop_s - start_s)) AS BIGINT) AS bps
-  FROM windows
+  FROM loads
 ), steps AS (
   SELECT host, direction, start_s AS at_s, bps AS step_bps FROM rates
   UNION ALL
@@ -103,7 +103,7 @@ WITH limits AS (
 ), main_interface AS (
   SELECT n.host, f.observer, row_number() OVER (PARTITION BY n.host ORDER BY sum(f.bytes) DESC, f.observer) AS place,
          count(*) OVER (PARTITION BY n.host) AS interfaces
-  FROM flows f JOIN named n ON n.observer = f.observer WHERE f.bytes IS NOT NULL GROUP BY n.host, f.observer
+  FROM windows f JOIN named n ON n.observer = f.observer WHERE f.bytes IS NOT NULL GROUP BY n.host, f.observer
 ), summed AS (
   SELECT host, direction, max(baseline_bps) AS baseline_bps, max(bps) AS max_bps, max(plateau_bps) AS plateau_bps,
          max(p50_bps) AS p50_bps,

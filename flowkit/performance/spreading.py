@@ -29,7 +29,7 @@ BLUR = (
 # One row per window and kind, since most records of an interface share their windows. `$extra` are columns to keep
 # apart.
 _PIECES = """
-windows AS (
+spans AS (
   SELECT $extra, start_s, CASE WHEN end_s >= start_s THEN end_s - start_s + 1 ELSE 1 END AS length_s,
          CAST(sum(bytes) AS BIGINT) AS bytes, CAST(sum(COALESCE(packets, 0)) AS BIGINT) AS packets
   FROM $relation
@@ -40,7 +40,7 @@ windows AS (
 ), cuts AS (
   SELECT w.*, s.step, w.start_s - w.start_s % $bin_s + s.step * $bin_s AS bin_s,
          s.step * $bin_s - w.start_s % $bin_s AS before_s, (s.step + 1) * $bin_s - w.start_s % $bin_s AS until_s
-  FROM windows w JOIN steps s ON s.step * $bin_s < w.start_s % $bin_s + w.length_s
+  FROM spans w JOIN steps s ON s.step * $bin_s < w.start_s % $bin_s + w.length_s
 ), pieces AS (
   SELECT $extra, bin_s,
          $bytes_until - $bytes_before AS bytes,
@@ -55,15 +55,15 @@ def bin_width_s(flows: Flows, bin_s: int = 0) -> int:
     """How wide bins are, in seconds: `bin_s`, or at most 300 for the hours with traffic, none below a window."""
     if bin_s > 0:
         return bin_s
-    hours = flows.arrow("SELECT count(DISTINCT start_s - start_s % 3600) AS n FROM flows").column(0)[0].as_py()
+    hours = flows.arrow("SELECT count(DISTINCT start_s - start_s % 3600) AS n FROM windows").column(0)[0].as_py()
     since_s, until_s = flows.period
     wanted = max(flows.interval_s, min(until_s - since_s, hours * 3600) / MOST_BINS)
     return next((width for width in WIDTHS_S if width >= wanted), int(-(-wanted // 86400)) * 86400)
 
 
-def pieces_sql(flows: Flows, bin_s: int, *, keep: str, relation: str = "flows") -> str:
+def pieces_sql(flows: Flows, bin_s: int, *, keep: str, relation: str = "windows") -> str:
     """CTEs that end in `pieces`: the columns `keep` of `relation`, `bin_s`, `bytes`, `packets`."""
-    longest = flows.arrow("SELECT max(end_s - start_s) AS s FROM flows").column(0)[0].as_py() or 0
+    longest = flows.arrow("SELECT max(end_s - start_s) AS s FROM windows").column(0)[0].as_py() or 0
     names = ["a", "b", "c", "d"][: max(1, len(str(max(0, int(longest)) // bin_s + 1)))]
     text = _PIECES.replace("$extra", keep).replace("$relation", relation)
     text = text.replace("$steps", " + ".join(f"{10**place} * {name}.d" for place, name in enumerate(names)))

@@ -52,7 +52,7 @@ def throughput(flows: Flows, *, bin_s: int = 0) -> Answer:
     >>> answer = fk.performance.throughput(fk.open("sample:", progress=False))
     """
     width_s = bin_width_s(flows, bin_s)
-    kept = "(SELECT COALESCE(direction, 'unknown') AS direction, start_s, end_s, bytes, packets FROM flows) AS seen"
+    kept = "(SELECT COALESCE(direction, 'unknown') AS direction, start_s, end_s, bytes, packets FROM windows) AS seen"
     sql = "WITH " + pieces_sql(flows, width_s, keep="direction", relation=kept).strip() + bind(_TOTAL, bin_s=width_s)
     return flows.ask(sql, caveats=(BLUR.format(interval=flows.interval_s), _TWICE))
 
@@ -70,7 +70,7 @@ def throughput_by_interface(flows: Flows, *, bin_s: int = 0, top_n: int = 12) ->
     >>> answer = fk.performance.throughput_by_interface(fk.open("sample:", progress=False), top_n=3)
     """
     width_s = bin_width_s(flows, bin_s)
-    kept = "(SELECT observer AS interface_id, start_s, end_s, bytes, packets FROM flows) AS seen"
+    kept = "(SELECT observer AS interface_id, start_s, end_s, bytes, packets FROM windows) AS seen"
     pieces = pieces_sql(flows, width_s, keep="interface_id", relation=kept).strip()
     sql = "WITH " + pieces + bind(_BY_INTERFACE, bin_s=width_s, top_n=top_n)
     return flows.ask(sql, caveats=(BLUR.format(interval=flows.interval_s),))

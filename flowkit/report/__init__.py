@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from typing import Any
 
 from flowkit.errors import ParameterError, ReportError
 from flowkit.finding import iso
+from flowkit.progress import Wanted
 from flowkit.report.parameters import Parameter, parameters_of, settle
 from flowkit.report.places import REPORTS, find_notebook, load_notebook, period_name, write
 from flowkit.report.run import Job, Limits, run_jobs
@@ -54,6 +56,19 @@ class ReportResult:
         """The findings of all reports."""
         return [finding for file in self.files for finding in file.findings]
 
+    def as_dict(self) -> dict[str, Any]:
+        """What was written, as plain JSON types: paths, and how many findings there are by severity."""
+        return {
+            "flowkit_run": 1,
+            "index": str(self.index) if self.files else None,
+            "reports": [
+                {"name": one.name, "html": str(one.html), "json": str(one.json), "notebook": str(one.notebook),
+                 "findings": dict(Counter(finding["severity"] for finding in one.findings))}
+                for one in self.files
+            ],
+            "failures": list(self.failures),
+        }  # fmt: skip
+
 
 def report(
     names: str | Sequence[str],
@@ -64,19 +79,25 @@ def report(
     until: str = "",
     parameters: Mapping[str, Any] | None = None,
     baseline: str = "",
+    fraction: float = 1.0,
+    yes: bool = False,
+    notes: Sequence[str] = (),
     limits: Limits | None = None,
     side_by_side: int = 2,
     log: Callable[[str], None] | None = None,
+    progress: Wanted = True,
 ) -> ReportResult:
     """Write reports about the logs of `source` into `out`/<period>/ and an index into `out`.
 
     `names` are `security`, `performance`, `cost`, `all`, or paths of notebooks. `parameters` are by name, as text (read
-    strictly) or as values of the right type; `all` takes what any of its notebooks declares. `log` is told what runs.
+    strictly) or as values of the right type; `all` takes what any of its notebooks declares. `notes` are sentences on
+    how this comes to be read, which the reports tell. `log` is told what runs.
     Raises ParameterError before anything runs, and ReportError with one line per notebook that failed: those leave
     their executed `.ipynb` and no HTML; the others' reports are there.
     """
     result = attempt(names, source, out=out, since=since, until=until, parameters=parameters, baseline=baseline,
-                     limits=limits, side_by_side=side_by_side, log=log)  # fmt: skip
+                     fraction=fraction, yes=yes, notes=notes, limits=limits, side_by_side=side_by_side, log=log,
+                     progress=progress)  # fmt: skip
     if result.failures:
         raise ReportError(" ".join(result.failures))
     return result
@@ -91,9 +112,13 @@ def attempt(
     until: str = "",
     parameters: Mapping[str, Any] | None = None,
     baseline: str = "",
+    fraction: float = 1.0,
+    yes: bool = False,
+    notes: Sequence[str] = (),
     limits: Limits | None = None,
     side_by_side: int = 2,
     log: Callable[[str], None] | None = None,
+    progress: Wanted = True,
 ) -> ReportResult:
     """`report`, but failures are told in the result."""
     say = log or (lambda _: None)
@@ -104,18 +129,22 @@ def attempt(
     given = {"source": source, **(parameters or {})}
     given |= {name: value for name, value in (("since", since), ("until", until), ("baseline", baseline)) if value}
     if is_remote(source):
-        given |= _last_day(source, given, {name for known in declared.values() for name in known}, say)
+        day, told = _last_day(source, given, {name for known in declared.values() for name in known})
+        given, notes = {**given, **day}, (*notes, *told)
+    for note in notes:
+        say(note)
     settled = settle(declared, given)
     common = {name: value for values in settled.values() for name, value in values.items() if name in _READING}
     for path in sorted({str(values["suppressions"]) for values in settled.values() if values.get("suppressions")}):
         check_suppressions(path)
     say(f"reading {without_options(source)}")
-    since_s, until_s = _read(source, common, settled)
+    how = {"fraction": fraction, "yes": yes, "notes": notes, "progress": progress}
+    (since_s, until_s), reading = _read(source, {**common, **how}, settled)
     period = {"since": iso(since_s), "until": iso(until_s), "since_s": since_s, "until_s": until_s}
     folder = Path(out) / period_name(since_s, until_s)
     with tempfile.TemporaryDirectory(prefix="fk-run-", dir=_near()) as staging:
         jobs = [
-            _job(path, settled[path.stem], period, Path(staging), without_options(source), limits or Limits())
+            _job(path, settled[path.stem], period, reading, Path(staging), without_options(source), limits or Limits())
             for path in paths
         ]
         outcomes = run_jobs(jobs, limits or Limits(), say, side_by_side=side_by_side)
@@ -135,33 +164,33 @@ def attempt(
     return ReportResult(folder, Path(out) / "index.html", tuple(files), tuple(failures))
 
 
-def _last_day(source: str, given: Mapping[str, Any], known: set[str], say: Callable[[str], None]) -> dict[str, str]:
-    """The period of a remote source for which none is given, as the parameters of it that some notebook knows."""
+def _last_day(source: str, given: Mapping[str, Any], known: set[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """(the period of a remote source for which none is given, as far as some notebook knows it; what to tell of it)."""
     from flowkit.opening import period_of
 
     since_s, until_s, notes = period_of(source, given.get("since", ""), given.get("until", ""))
-    if not notes:
-        return {}
-    say(" ".join(notes))
-    return {name: str(at_s) for name, at_s in (("since", since_s), ("until", until_s)) if name in known}
+    day = {"since": str(since_s), "until": str(until_s)} if notes else {}
+    return {name: at_s for name, at_s in day.items() if name in known}, notes
 
 
-def _read(source: str, common: Mapping[str, Any], settled: Mapping[str, dict[str, Any]]) -> tuple[int, int]:
-    """Read the logs, so that each notebook finds them read, and give back the period.
+def _read(
+    source: str, wanted: Mapping[str, Any], settled: Mapping[str, dict[str, Any]]
+) -> tuple[tuple[int, int], dict[str, Any]]:
+    """Read the logs, so that each notebook finds them read; (the period, how they were read, for the report's JSON).
 
-    Standard input can be read only once, and a remote source is not listed again: notebooks are then told where the
-    records are kept.
+    What a notebook could not find again by itself is handed over: standard input can be read once, a remote source is
+    not listed again, and a part, or a note on the reading, is nothing that a notebook is told by its parameters.
     """
-    from flowkit.deriving import reopened
-    from flowkit.opening import prepared
+    from flowkit.opening import handed_over, opened, prepared
 
-    derived, inventory = prepared(source, **common)
-    with reopened(derived, inventory, source) as flows:
-        period = flows.period
-    if source == "-" or is_remote(source):
+    derived, inventory = prepared(source, **wanted)
+    with opened(derived, inventory, source) as flows:
+        period, part = flows.period, flows.part
+    if source == "-" or is_remote(source) or part or wanted["notes"]:
+        folder = handed_over(derived, source, inventory=wanted.get("inventory", ""), notes=wanted["notes"])
         for values in settled.values():
-            values["source"] = str(derived.parent.parent)
-    return period
+            values["source"] = folder
+    return period, {"part": part.as_dict() if part else None, "notes": list(wanted["notes"])}
 
 
 #: The common parameters that say what is read and how, and so the logs are opened with.
@@ -192,7 +221,15 @@ def _paths(names: str | Sequence[str]) -> list[Path]:
     return paths
 
 
-def _job(path: Path, values: dict[str, Any], period: dict[str, Any], staging: Path, source: str, limits: Limits) -> Job:
+def _job(
+    path: Path,
+    values: dict[str, Any],
+    period: dict[str, Any],
+    reading: dict[str, Any],
+    staging: Path,
+    source: str,
+    limits: Limits,
+) -> Job:
     from flowkit import __version__
     from flowkit.report.places import notebooks_folder
 
@@ -205,6 +242,7 @@ def _job(path: Path, values: dict[str, Any], period: dict[str, Any], staging: Pa
         "parameters": values,
         "source": source,
         "period": period,
+        "reading": reading,
         "cell_timeout_s": limits.cell_s,
         "run": {"at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), "flowkit": __version__},
         **{kind: str(staging / f"{name}.{ending}") for kind, ending in

@@ -24,7 +24,7 @@ from flowkit.show.review import fields_html, headlines_html, sentences_html
 from flowkit.show.suppressed import suppressed_html
 from flowkit.show.view import REVIEW_MIME
 
-__all__ = ["Page", "page_of", "render", "render_files", "review_of"]
+__all__ = ["Page", "page_of", "render", "render_files", "review_of", "told_of"]
 
 
 #: How `show` marks a question that the log cannot answer.
@@ -63,7 +63,8 @@ def render_files(job: dict[str, Any]) -> None:
         "title": page.title or job["name"],
         "source": job["source"],
         "period": job["period"],
-        "parameters": job["parameters"],
+        "reading": job["reading"],
+        "parameters": {**job["parameters"], **({"source": job["source"]} if "source" in job["parameters"] else {})},
         **{key: review.get(key, empty) for key, empty in _REVIEW_KEYS.items()},
         **{key: value for key, value in review.items() if key not in ("name", "title", "source", "period")},
         "run": job["run"],
@@ -118,6 +119,7 @@ def render(page: Page, record: dict[str, Any]) -> str:
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         period=_period(record["period"]),
+        told=told_of(record),
         lead=sentences_html(record["summary"]),
         headlines=headlines_html(record["headlines"]),
         fields=fields_html(record),
@@ -131,6 +133,12 @@ def render(page: Page, record: dict[str, Any]) -> str:
         made=record["run"]["at"],
         version=record["run"]["flowkit"],
     )
+
+
+def told_of(record: dict[str, Any]) -> list[str]:
+    """What to say first of how a report's logs were read: that they are a part, and whose choice the period was."""
+    reading = record.get("reading") or {}
+    return [*([reading["part"]["note"]] if reading.get("part") else []), *reading.get("notes", ())]
 
 
 def _cards(record: dict[str, Any]) -> str:

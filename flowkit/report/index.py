@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from flowkit.finding import SEVERITIES
+from flowkit.report.html import told_of
 from flowkit.report.layout import filled
 from flowkit.report.places import REPORTS, write
 from flowkit.show.format import shown
@@ -43,13 +44,15 @@ def _entry(path: Path) -> dict[str, Any] | None:
         return None
     if not isinstance(record, dict) or record.get("flowkit_report") != 1 or not page.is_file():
         return None
-    found = record["findings"]
+    found, told = record["findings"], told_of(record)
+    said = [str(one["text"] if isinstance(one, dict) else one) for one in record["summary"]]
     return {
         "title": record["title"],
         "href": f"{quote(path.parent.name)}/{quote(page.name)}",
         "source": record["source"],
+        "told": " ".join(told),
         "records": f"{record['records']:,}" if record["records"] is not None else "",
-        "lead": " ".join(str(s["text"] if isinstance(s, dict) else s) for s in record["summary"]),
+        "lead": " ".join(one for one in said if one not in told),
         "counts": [(severity, sum(f["severity"] == severity for f in found)) for severity in SEVERITIES],
         "findings": len(found),
         "reviewed": record["records"] is not None,

@@ -17,6 +17,9 @@ from flowkit.report.groups import package_path
 
 __all__ = ["ReportEngine", "environment", "kernel_manager"]
 
+#: What the engine of each notebook may use before it spills to disk: two of them run at once.
+MEMORY = "600MB"
+
 
 class _ThisPython(KernelSpecManager):
     """Whatever kernel a notebook names, it runs in the Python that runs flowkit."""
@@ -55,6 +58,7 @@ def environment(folder: Path, beside: Path | None) -> dict[str, str]:
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, (path, str(beside or "")))),
+        "FLOWKIT_MEMORY": os.environ.get("FLOWKIT_MEMORY", MEMORY),
         "PYTHONHASHSEED": "0",
         "PYTHONUTF8": "1",
         "TZ": "UTC",

@@ -21,7 +21,7 @@ SELECT CAST(count(*) AS BIGINT) AS conversations,
 FROM conversations WHERE in_period AND leg = ''
 """
 
-_HOURS = "SELECT count(DISTINCT start_s - start_s % 3600) AS hours FROM flows"
+_HOURS = "SELECT count(DISTINCT start_s - start_s % 3600) AS hours FROM windows"
 
 _PERFORMANCE = """
 SELECT CAST(sum(fwd_bytes + rev_bytes) AS BIGINT) AS bytes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from flowkit.finding import SEVERITIES, Finding, at_least
@@ -24,10 +25,11 @@ def sentences(
     suppressed: int = 0,
 ) -> list[dict[str, Any]]:
     """What was found, what the traffic was, and how far the log can be trusted; and what changed, with a baseline."""
+    part = [_said(str(flows.part), **asdict(flows.part))] if flows.part else []
     if not flows.records:
-        return [_said("There is no record in this period, so nothing can be said.", records=0)]
+        return [_said("There is no record in this period, so nothing can be said.", records=0), *part]
     found = _savings(flows, findings) if room == "cost" else _found(flows, findings)
-    told = [found, _traffic(room, {str(one["key"]): one["value"] for one in figures})]
+    told = [found, *part, _traffic(room, {str(one["key"]): one["value"] for one in figures})]
     if changes is not None:
         new, gone = len(changes["new"]), len(changes["gone"])
         told.append(

@@ -15,14 +15,16 @@ __all__ = ["rejected_interfaces"]
 # Records, not conversations: a verdict belongs to the interface that gave it.
 _SQL = """
 SELECT f.observer AS interface_id, max(i.name) AS name, max(i.role) AS role, max(i.own_address) AS address,
-       CAST(sum(CASE WHEN f.action = 'REJECT' AND NOT f.late THEN 1 ELSE 0 END) AS BIGINT) AS rejected,
-       CAST(sum(CASE WHEN f.action = 'REJECT' AND NOT f.late AND f.direction = 'ingress' THEN 1
+       CAST(sum(CASE WHEN f.action = 'REJECT' AND NOT f.late THEN f.records ELSE 0 END) AS BIGINT) AS rejected,
+       CAST(sum(CASE WHEN f.action = 'REJECT' AND NOT f.late AND f.direction = 'ingress' THEN f.records
        ELSE 0 END) AS BIGINT) AS rejected_ingress,
-       CAST(sum(CASE WHEN f.action = 'REJECT' AND NOT f.late AND f.direction = 'egress' THEN 1
+       CAST(sum(CASE WHEN f.action = 'REJECT' AND NOT f.late AND f.direction = 'egress' THEN f.records
        ELSE 0 END) AS BIGINT) AS rejected_egress,
-       CAST(sum(CASE WHEN f.late THEN 1 ELSE 0 END) AS BIGINT) AS late, CAST(count(*) AS BIGINT) AS records,
-       CAST(sum(CASE WHEN f.action = 'REJECT' AND NOT f.late THEN 1 ELSE 0 END) AS DOUBLE) / count(*) AS rejected_share
-FROM flows f
+       CAST(sum(CASE WHEN f.late THEN f.records ELSE 0 END) AS BIGINT) AS late,
+       CAST(sum(f.records) AS BIGINT) AS records,
+       CAST(sum(CASE WHEN f.action = 'REJECT' AND NOT f.late THEN f.records ELSE 0 END) AS DOUBLE)
+         / sum(f.records) AS rejected_share
+FROM windows f
 LEFT JOIN interfaces i ON i.observer = f.observer
 WHERE f.action IS NOT NULL
 GROUP BY f.observer

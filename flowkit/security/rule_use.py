@@ -62,7 +62,7 @@ def rule_use(flows: Flows, *, top_n: int = 50) -> Answer:
     """
     since_s, until_s = flows.period
     taken_at = flows.inventory.taken_at if flows.inventory is not None else None
-    both = flows.arrow("SELECT DISTINCT action FROM flows WHERE action IS NOT NULL").num_rows == 2
+    both = flows.arrow("SELECT DISTINCT action FROM windows WHERE action IS NOT NULL").num_rows == 2
     complete = both and until_s - since_s >= _LEAST_DAYS * 86_400 and taken_at is not None and taken_at <= since_s
     caveats = ["Several rules may let in the same traffic: each of them gets the credit."]
     if not complete:

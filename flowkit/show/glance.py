@@ -58,6 +58,8 @@ def ledger(flows: Flows) -> View:
         f"{_counted(totals['objects'], 'object')}: {statuses or 'none'}.",
         f"{_counted(totals['lines'], 'line')} = {_parts(totals)}.",
     ]
+    if book.part:
+        words.insert(0, str(book.part))
     if totals["skipdata"]:
         words.append("SKIPDATA means that AWS lost records there: every total is a lower bound.")
     if not book.balanced:

@@ -5,6 +5,7 @@ What an object holds is decided by its content (`flowkit.envelopes`), never by i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -20,11 +21,15 @@ class LogGroup:
     """The CloudWatch log group that an object's records are from, and what AWS says of them.
 
     `formats` holds (flow log id, format string) of each flow log that writes into it; `note` is for the ledger.
+    `hourly_bytes` is what an hour of it holds on average, 0 where AWS does not say; `only_insights`: it answers Logs
+    Insights only, which bills what a query scans.
     """
 
     name: str
     formats: tuple[tuple[str, str], ...] = ()
     note: str = ""
+    hourly_bytes: int = 0
+    only_insights: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +81,28 @@ def without_options(source: str) -> str:
     return source.partition("?")[0] if is_remote(source) else source
 
 
-def resolve(source: str | Sequence[str], *, since_s: int | None = None, until_s: int | None = None) -> list[Object]:
+def resolve(
+    source: str | Sequence[str],
+    *,
+    since_s: int | None = None,
+    until_s: int | None = None,
+    asked: Counter[str] | None = None,
+) -> list[Object]:
     """The objects that a source, or several, name: a file, a folder, a glob, `-`, `sample:`, or `s3://bucket/prefix`.
 
     `since_s` and `until_s` (epoch seconds) spare a remote source the listing of what cannot hold records of the period;
     objects on disk are all named. Sorted by name, whatever order they were named in; what is named twice is read once.
-    Raises SourceError when a source names nothing.
+    `asked` counts the billed requests that this took, by name (`LIST`). Raises SourceError when a source names nothing.
     """
     wanted = [source] if isinstance(source, str) else list(source)
     if not wanted:
         raise SourceError("No source was given. Name a file, a folder, a glob, or sample: for the bundled logs.")
-    found = {each.uri: each for one in wanted for each in _objects(one, since_s, until_s)}
+    requests: Counter[str] = Counter() if asked is None else asked
+    found = {each.uri: each for one in wanted for each in _objects(one, since_s, until_s, requests)}
     return sorted(found.values(), key=lambda each: (each.name, each.uri))
 
 
-def _objects(source: str, since_s: int | None, until_s: int | None) -> list[Object]:
+def _objects(source: str, since_s: int | None, until_s: int | None, asked: Counter[str]) -> list[Object]:
     from flowkit.sources import files
 
     scheme = source.partition(":")[0]
@@ -101,7 +113,7 @@ def _objects(source: str, since_s: int | None, until_s: int | None) -> list[Obje
     if source.startswith("s3://"):
         from flowkit.sources import s3
 
-        return s3.find(source, since_s, until_s)
+        return s3.find(source, since_s, until_s, asked)
     if source.startswith("cloudwatch:"):
         from flowkit.sources import cloudwatch
 

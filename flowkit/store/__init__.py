@@ -13,6 +13,7 @@ docs/store.md tells how it is used, docs/decisions/store.md why it is so.
 
 from __future__ import annotations
 
+from flowkit.store.again import whole
 from flowkit.store.compact import compact
 from flowkit.store.ingest import Ingested, ingest
 from flowkit.store.inventory import keep_inventory
@@ -21,7 +22,10 @@ from flowkit.store.kept import (
     UNUSED_DAYS,
     cache_folder,
     digest,
+    earlier,
     is_store,
+    keep_part,
+    part_of,
     publish,
     read_ledger,
     read_objects,
@@ -30,6 +34,7 @@ from flowkit.store.kept import (
 from flowkit.store.manifest import holds_manifest
 from flowkit.store.prune import prune
 from flowkit.store.snapshot import PINNED, export, hold, is_snapshot, snapshot, store_of, window_of
+from flowkit.store.unread import unread
 from flowkit.store.verify import info, verify
 
 __all__ = [
@@ -40,6 +45,7 @@ __all__ = [
     "cache_folder",
     "compact",
     "digest",
+    "earlier",
     "export",
     "hold",
     "holds_manifest",
@@ -48,6 +54,8 @@ __all__ = [
     "is_snapshot",
     "is_store",
     "keep_inventory",
+    "keep_part",
+    "part_of",
     "prune",
     "publish",
     "read_ledger",
@@ -55,6 +63,8 @@ __all__ = [
     "snapshot",
     "store_of",
     "sweep",
+    "unread",
     "verify",
+    "whole",
     "window_of",
 ]

@@ -34,19 +34,25 @@ def compact(
     target_bytes: int = TARGET_BYTES,
     now_s: float | None = None,
     waiting: Callable[[], None] | None = None,
+    tell: Callable[[int, int, int], None] | None = None,
 ) -> tuple[int, int]:
     """Merge the files of hours that are over into files of about `target_bytes`; (files before, files after).
 
     `now_s` is the clock that says which hours are over. One transaction for each new file: a killed run keeps what it
-    had merged. Memory stays flat. Raises StoreError.
+    had merged. `tell(done, of, rows)` is called as files are merged. Memory stays flat. Raises StoreError.
     """
     store = Path(folder)
     now_s = time.time() if now_s is None else now_s
     with writer(store, waiting=waiting) as manifest:
         before = manifest.files()
         over = [file for file in before if file.last_hour_s + HOUR_S + _SETTLED_S <= now_s]
-        for group in _groups(over, target_bytes):
+        groups = list(_groups(over, target_bytes))
+        rows = 0
+        for done, group in enumerate(groups, 1):
             _merge(manifest, group)
+            rows += sum(file.rows for file in group)
+            if tell is not None:
+                tell(done, len(groups), rows)
         return len(before), len(manifest.files())
 
 

@@ -5,6 +5,7 @@ same objects, read nothing twice:
 
     logs/KEY/part-*.parquet       the records, typed
     logs/KEY/ledger.json          what was read
+    logs/KEY/part.json            that this is a part of the source, if it is
     logs/KEY/derived/KEY2/*       tables for one period, inventory and set of CIDRs
 
 Every folder is written under another name and renamed when it is whole, so a run killed at any moment leaves nothing
@@ -27,7 +28,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowkit.ledger import Ledger, LedgerRow
+from flowkit.ledger import Ledger, LedgerRow, Part
+from flowkit.store.again import taken_over
+from flowkit.store.columns import ROWS_PER_GROUP, joined, parquet_writer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,7 +42,10 @@ __all__ = [
     "UNUSED_DAYS",
     "cache_folder",
     "digest",
+    "earlier",
     "is_store",
+    "keep_part",
+    "part_of",
     "publish",
     "read_ledger",
     "read_objects",
@@ -47,13 +53,13 @@ __all__ = [
 ]
 
 #: Raised when a change in reading or in the tables makes kept files wrong.
-FORMAT = 1
+FORMAT = 2
 
 #: Folders that nobody opened for this many days are removed.
 UNUSED_DAYS = 7
 
 _LEDGER = "ledger.json"
-_ROWS_PER_GROUP = 200_000
+_PART = "part.json"
 
 
 def cache_folder() -> Path:
@@ -133,25 +139,56 @@ def read_ledger(folder: Path) -> Ledger:
     return Ledger.of(LedgerRow.from_dict(row) for row in rows)
 
 
+def earlier(folder: Path) -> Path | None:
+    """The latest folder that was made as `folder` would be, and that no other run finds: some object was not reached.
+
+    `folder` itself where it is there.
+    """
+    if folder.exists():
+        return folder
+    found = sorted(folder.parent.glob(f"{folder.name}-*")) if folder.parent.is_dir() else []
+    return found[-1] if found else None
+
+
+def keep_part(folder: Path, part: Part | None) -> None:
+    """Write beside kept records that they are a part of their source, if they are."""
+    if part is not None:
+        (folder / _PART).write_text(json.dumps(part.as_dict()), encoding="utf-8")
+
+
+def part_of(folder: Path) -> Part | None:
+    """The part of its source that kept records are; None where they are all of it."""
+    if not (folder / _PART).is_file():
+        return None
+    told = json.loads((folder / _PART).read_text(encoding="utf-8"))
+    return Part(told["fraction"], told["objects"], told["of"])
+
+
 def read_objects(
     objects: Sequence[Object],
     folder: Path,
     *,
     log_format: str | Mapping[str, str],
     described: Mapping[str, str],
-    tell: Callable[[int, int], None],
+    tell: Callable[[int, int, int], None],
+    before: Path | None = None,
 ) -> bool:
     """Read every object into Parquet files in `folder`, with the ledger. One thread a core, a stretch of objects each.
 
-    `tell(objects, records)` is called as objects are done. Memory is bounded by a row group per thread and schema, and
-    by what is fetched ahead of remote objects. False where some object could not be reached (the ledger says which).
+    `tell(done, of, records)` is called as objects are done. `before` is the folder of an earlier reading of the same
+    objects: what it holds whole is taken over. Memory is bounded by a row group per thread and schema, and by what is
+    fetched ahead of remote objects. False where some object could not be reached (the ledger says which), or has no
+    identity by which it would be known again.
     """
     from flowkit.parse import read_object
     from flowkit.sources.ahead import fetched_ahead
 
-    workers = max(1, min(os.cpu_count() or 1, len(objects)))
-    done = [0, 0]
-    firsts = [len(objects) * place // workers for place in range(workers + 1)]
+    known = taken_over(before, folder, objects) if before is not None else []
+    have = {row.object_id for row in known}
+    wanted = [(number, each) for number, each in enumerate(objects, 1) if number not in have]
+    workers = max(1, min(os.cpu_count() or 1, len(wanted)))
+    done = [0, sum(row.records for row in known)]
+    firsts = [len(wanted) * place // workers for place in range(workers + 1)]
     stop = threading.Event()
 
     def stretch(place: int, ready: Iterator[tuple[int, Object]]) -> list[LedgerRow]:
@@ -160,29 +197,29 @@ def read_objects(
             for at, each in ready:
                 if stop.is_set():
                     break
-                row = read_object(
-                    each, parts.add, log_format=log_format, described=described, object_id=firsts[place] + at + 1
-                )
+                number = wanted[firsts[place] + at][0]
+                row = read_object(each, parts.add, log_format=log_format, described=described, object_id=number)
                 rows.append(row)
                 done[0] += 1
                 done[1] += row.records
-                tell(done[0], done[1])
+                tell(done[0], len(wanted), done[1])
         return rows
 
-    stretches = [objects[first:last] for first, last in pairwise(firsts)]
+    stretches = [[each for _, each in wanted[first:last]] for first, last in pairwise(firsts)]
     with fetched_ahead(stretches) as ready:
         if workers == 1:  # here, not in a thread: standard input may be waited for, and an interrupt must end that
-            ledger = Ledger.of(stretch(0, ready[0]))
+            ledger = Ledger.of([*known, *stretch(0, ready[0])])
         else:
             with ThreadPoolExecutor(workers) as pool:
                 try:
-                    ledger = Ledger.of(row for rows in pool.map(stretch, range(workers), ready) for row in rows)
+                    found = [row for rows in pool.map(stretch, range(workers), ready) for row in rows]
+                    ledger = Ledger.of([*known, *found])
                 except BaseException:
                     stop.set()  # the other threads end after the object at hand
                     raise
     (folder / _LEDGER).write_text(json.dumps(ledger.as_dicts()), encoding="utf-8")
     (folder / "derived").mkdir()
-    return not any(row.unreached for row in ledger)
+    return all(each.etag for each in objects) and not any(row.unreached for row in ledger)
 
 
 class _Parts:
@@ -209,17 +246,14 @@ class _Parts:
         table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
         waiting = self._waiting.setdefault(table.schema, [])
         waiting.append(table)
-        if sum(len(one) for one in waiting) >= _ROWS_PER_GROUP:
+        if sum(len(one) for one in waiting) >= ROWS_PER_GROUP:
             self._flush(table.schema)
 
     def _flush(self, schema: pa.Schema) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         waiting = self._waiting.pop(schema, [])
         if not waiting:
             return
         if schema not in self._writers:
             path = self._folder / f"part-{self._place:02d}-{len(self._writers):02d}.parquet"
-            self._writers[schema] = pq.ParquetWriter(path, schema, compression="zstd", compression_level=1)
-        self._writers[schema].write_table(pa.concat_tables(waiting), row_group_size=_ROWS_PER_GROUP)
+            self._writers[schema] = parquet_writer(path, schema)
+        self._writers[schema].write_table(joined(waiting), row_group_size=ROWS_PER_GROUP)

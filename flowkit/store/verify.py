@@ -42,11 +42,17 @@ def info(folder: str | Path) -> dict[str, Any]:
         }
 
 
-def verify(folder: str | Path, *, waiting: Callable[[], None] | None = None) -> tuple[str, ...]:
+def verify(
+    folder: str | Path,
+    *,
+    waiting: Callable[[], None] | None = None,
+    tell: Callable[[int, int, int], None] | None = None,
+) -> tuple[str, ...]:
     """Read the whole store in `folder` and say what is wrong with it, one sentence each; nothing when all is well.
 
     Hashes, row counts and times of every file against the manifest; rows by object against the ledger, which has to
-    balance; files that nobody names. Waits for a run that writes (`waiting()` is called then). Raises StoreError.
+    balance; files that nobody names. Waits for a run that writes (`waiting()` is called then); `tell(done, of, rows)`
+    is called as files are checked. Raises StoreError.
     """
     store = Path(folder)
     Manifest(store).close()
@@ -56,8 +62,13 @@ def verify(folder: str | Path, *, waiting: Callable[[], None] | None = None) -> 
             return (f"The manifest is damaged: {sound}.",)
         here: dict[int, tuple[int, int, int]] = {}
         problems: list[str] = []
-        for file in manifest.files():
+        files = manifest.files()
+        rows = 0
+        for done, file in enumerate(files, 1):
             problems += _file(manifest, file)
+            rows += file.rows
+            if tell is not None:
+                tell(done, len(files), rows)
             for object_id, counts in manifest.held(file.file_id).items():
                 here[object_id] = _sum(here.get(object_id), counts)
         for object_id, counts in manifest.pruned().items():

@@ -6,13 +6,14 @@ A file holds rows of one schema. Statistics are taken while rows pass, so that n
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flowkit.store.columns import ROWS_PER_GROUP, joined, parquet_writer, plain
 from flowkit.store.disk import hashed, move, step, sync
 from flowkit.store.entries import COUNTED, File
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["HOUR_S", "Parts", "Staged", "layout_name", "place"]
 
 HOUR_S = 3600
-_ROWS_PER_GROUP = 200_000
 #: Rows that wait to fill a row group, over all files of one thread, and how many files it may have open.
 _WAITING_ROWS = 400_000
 _OPEN_FILES = 16
@@ -38,6 +38,7 @@ class Staged:
     first_hour_s: int
     last_hour_s: int
     rows: int = 0
+    hash: str = ""
     held: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     spans: dict[int, tuple[int, int]] = field(default_factory=dict)
 
@@ -45,16 +46,13 @@ class Staged:
         """Take rows into the statistics."""
         timed = "start_s" in table.schema.names
         self.rows += len(table)
-        wanted = ["object_id", "row_kind", *(["start_s"] if timed else [])]
-        asked = [([], "count_all"), *([("start_s", "min"), ("start_s", "max")] if timed else [])]
-        for one in table.select(wanted).group_by(["object_id", "row_kind"]).aggregate(asked).to_pylist():
-            counts = list(self.held.get(one["object_id"], (0, 0, 0)))
-            counts[_KINDS[one["row_kind"]]] += one["count_all"]
-            self.held[one["object_id"]] = (counts[0], counts[1], counts[2])
-            if timed and one["start_s_min"] is not None:
-                low, high = one["start_s_min"], one["start_s_max"]
-                before = self.spans.get(one["object_id"], (low, high))
-                self.spans[one["object_id"]] = (min(low, before[0]), max(high, before[1]))
+        for object_id, kind, rows, low, high in _counts(table, timed):
+            counts = list(self.held.get(object_id, (0, 0, 0)))
+            counts[_KINDS[kind]] += rows
+            self.held[object_id] = (counts[0], counts[1], counts[2])
+            if low is not None and high is not None:
+                before = self.spans.get(object_id, (low, high))
+                self.spans[object_id] = (min(low, before[0]), max(high, before[1]))
 
     @property
     def min_start(self) -> int | None:
@@ -67,17 +65,31 @@ class Staged:
         return max((high for _, high in self.spans.values()), default=None)
 
 
+def _counts(table: pa.Table, timed: bool) -> Iterator[tuple[int, str, int, int | None, int | None]]:
+    """(object, kind of row, rows, first start, last start) for the rows of a table."""
+    import pyarrow.compute as pc
+
+    ids = pc.min_max(table["object_id"]).as_py()
+    if ids["min"] == ids["max"]:  # what the reader hands on
+        span = pc.min_max(table["start_s"]).as_py() if timed else {"min": None, "max": None}
+        for kind in pc.value_counts(table["row_kind"]).to_pylist():
+            yield ids["min"], kind["values"], kind["counts"], span["min"], span["max"]
+        return
+    wanted = ["object_id", "row_kind", *(["start_s"] if timed else [])]
+    asked = [([], "count_all"), *([("start_s", "min"), ("start_s", "max")] if timed else [])]
+    for one in table.select(wanted).group_by(["object_id", "row_kind"]).aggregate(asked).to_pylist():
+        yield one["object_id"], one["row_kind"], one["count_all"], one.get("start_s_min"), one.get("start_s_max")
+
+
 class _Writer:
     """One Parquet file being written, a row group at a time."""
 
     def __init__(self, staged: Staged, schema: pa.Schema) -> None:
-        import pyarrow.parquet as pq
-
         self.staged = staged
         self.rows = 0
         self._waiting: list[pa.Table] = []
         with step("open"):
-            self._writer = pq.ParquetWriter(staged.path, schema, compression="zstd", compression_level=1)
+            self._writer = parquet_writer(staged.path, schema)
 
     def add(self, table: pa.Table) -> None:
         self.staged.count(table)
@@ -85,17 +97,16 @@ class _Writer:
         self.rows += len(table)
 
     def flush(self) -> None:
-        import pyarrow as pa
-
         if self._waiting:
             with step("write"):
-                self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=_ROWS_PER_GROUP)
+                self._writer.write_table(joined(self._waiting), row_group_size=ROWS_PER_GROUP)
             self._waiting, self.rows = [], 0
 
     def close(self) -> None:
         self.flush()
         with step("close"):
             self._writer.close()
+        self.staged.hash = hashed(self.staged.path)  # here, since this is done in several threads at once
 
     def drop(self) -> None:
         """Let go of the file after something went wrong elsewhere; it is worthless."""
@@ -156,7 +167,7 @@ class Parts:
         writer = self._open[key] = self._open.pop(key)  # the one used last is closed last
         writer.staged.last_hour_s = max(last, writer.staged.last_hour_s)
         writer.add(table)
-        if writer.rows >= _ROWS_PER_GROUP:
+        if writer.rows >= ROWS_PER_GROUP:
             writer.flush()
         elif sum(one.rows for one in self._open.values()) >= _WAITING_ROWS:
             max(self._open.values(), key=lambda one: one.rows).flush()
@@ -171,7 +182,7 @@ class Parts:
 
 def layout_name(schema: pa.Schema) -> str:
     """A short name for a schema: files of the same name can be merged."""
-    return hashlib.sha256(str(schema.remove_metadata()).encode()).hexdigest()[:8]
+    return hashlib.sha256(str(plain(schema)).encode()).hexdigest()[:8]
 
 
 def place(folder: Path, staged: Sequence[Staged], first_id: int) -> list[File]:
@@ -186,7 +197,7 @@ def place(folder: Path, staged: Sequence[Staged], first_id: int) -> list[File]:
         file = File(
             file_id=file_id, path=path, first_hour_s=one.first_hour_s, last_hour_s=one.last_hour_s,
             min_start=one.min_start, max_start=one.max_start, rows=one.rows, size_bytes=one.path.stat().st_size,
-            hash=hashed(one.path), layout=one.layout, held=dict(one.held),
+            hash=one.hash, layout=one.layout, held=dict(one.held),
         )  # fmt: skip
         sync(one.path)
         files.append(file)

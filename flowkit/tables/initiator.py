@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flowkit.tables.legs import or_flags
 
-__all__ = ["FACED", "FAN_IN"]
+__all__ = ["FAN_IN", "SPOKEN_TO", "faced_sql"]
 
 # Rule 8b: an address and port that at least three peer ports spoke to is a server. Who only spoke and was never spoken
 # to
 # (a scanner with a fixed source port) is not. `server` is the end with its protocol.
-FAN_IN = """
-SELECT server FROM (
-  SELECT b * 256 + a % 256 AS server FROM (SELECT DISTINCT a, b FROM sides WHERE dir = 0 AND a % 256 IN (6, 17)) to_b
+#
+# How many spoke to an end, as one share of the legs tells; every tuple lies in one share.
+SPOKEN_TO = """
+SELECT server, CAST(count(*) AS BIGINT) AS peers FROM (
+  SELECT b * 256 + a % 256 AS server FROM (SELECT DISTINCT a, b FROM $share WHERE dir = 0 AND a % 256 IN (6, 17)) to_b
   UNION ALL
-  SELECT a FROM (SELECT DISTINCT a, b FROM sides WHERE dir = 1 AND a % 256 IN (6, 17)) to_a
+  SELECT a FROM (SELECT DISTINCT a, b FROM $share WHERE dir = 1 AND a % 256 IN (6, 17)) to_a
 ) AS spoken_to
-GROUP BY server HAVING count(*) >= 3
+GROUP BY server
 """
+
+FAN_IN = "SELECT server FROM spoken_to GROUP BY server HAVING sum(peers) >= 3"
 
 
 def _of(direction: int, what: str, how: str = "max") -> str:
@@ -45,24 +51,24 @@ def _counted(name: str, what: str) -> str:
 
 
 # The conversation's two directions side by side, and who began (rule 8).
-FACED = f"""
+_FACED = f"""
 WITH told AS (
   SELECT a, b, nth, min(start_s) AS start_s, max(last_start_s) AS last_start_s, max(end_s) AS end_s,
          {_pair("syn", "syn")}, {_pair("syn_ack", "syn_ack")},
-         {_of(0, "1")} IS NOT NULL AS has_a, {_of(1, "1")} IS NOT NULL AS has_b,
          {_of(0, "start_s", "min")} AS first_a, {_of(1, "start_s", "min")} AS first_b,
          max(refused) AS refused, max(passed) AS passed, max(leg) AS leg, min(transit) AS transit,
          CAST(sum(late_rejects) AS BIGINT) AS late_rejects,
          {_counted("bytes", "bytes")}, {_counted("packets", "packets")}, {_counted("records", "records")},
-         {_counted("counted", "observer_id")},
-         {or_flags("CASE WHEN dir = 0 THEN flags END")} AS flags_a,
-           {or_flags("CASE WHEN dir = 1 THEN flags END")} AS flags_b,
+         {_pair("most", "worth")},
+         $flags_a AS flags_a, $flags_b AS flags_b,
          {_pair("sent", "CASE WHEN side = 0 THEN 2 * refused + passed END")},
          {_pair("got", "CASE WHEN side = 1 THEN 2 * refused + passed END")},
          {_pair("between", "CASE WHEN side = 2 THEN refused END")}
   FROM (SELECT s.*, {_WORTH} AS worth FROM sides s) valued GROUP BY a, b, nth
 ), weighed AS (
-  SELECT t.*, CAST(a % 256 AS INTEGER) AS protocol,
+  SELECT t.*, first_a IS NOT NULL AS has_a, first_b IS NOT NULL AS has_b,
+         1048575 - most_a % 1048576 AS counted_a, 1048575 - most_b % 1048576 AS counted_b,
+         CAST(a % 256 AS INTEGER) AS protocol,
          CAST((a % 16777216 - a % 256) / 256 AS INTEGER) AS port_a, CAST(b % 65536 AS INTEGER) AS port_b,
          fa.server IS NOT NULL AS fan_a, fb.server IS NOT NULL AS fan_b
   FROM told t LEFT JOIN fan_in fa ON fa.server = t.a LEFT JOIN fan_in fb ON fb.server = t.b * 256 + t.a % 256
@@ -95,3 +101,9 @@ SELECT k.*,
       ELSE 'unknown' END AS verdict
 FROM known k
 """
+
+
+def faced_sql(flag_bits: Sequence[int]) -> str:
+    """`faced`: one row per conversation, both directions side by side, and who began (rule 8)."""
+    turned = {name: or_flags(f"CASE WHEN dir = {at} THEN flags END", flag_bits) for at, name in ((0, "a"), (1, "b"))}
+    return _FACED.replace("$flags_a", turned["a"]).replace("$flags_b", turned["b"])

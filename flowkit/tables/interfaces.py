@@ -135,6 +135,6 @@ SELECT i.observer, i.network, i.account_id, i.own_address, i.own_ipv6, i.vpc_id,
        i.instance_id, i.instance_type, i.name, i.role, i.role_source,
        COALESCE(f.records, 0) AS records, f.first_s, f.last_s
 FROM all_interfaces i
-LEFT JOIN (SELECT observer, CAST(count(*) AS BIGINT) AS records, min(start_s) AS first_s, max(end_s) AS last_s
-           FROM flows GROUP BY observer) f ON f.observer = i.observer
+LEFT JOIN (SELECT observer, CAST(sum(records) AS BIGINT) AS records, min(start_s) AS first_s, max(end_s) AS last_s
+           FROM windows GROUP BY observer) f ON f.observer = i.observer
 """

@@ -7,17 +7,21 @@ from a to b.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flowkit.engines import bind
 from flowkit.tables.records import DIRECTION, ELECTED_JOIN, ELECTED_WHERE, LATE_JOIN
 
-__all__ = ["LONG_TUPLES", "SESSIONS", "SIDES", "UNSEEN_TRANSIT", "legs_sql", "or_flags"]
+__all__ = ["LEGS", "LONG_TUPLES", "SESSIONS", "legs_sql", "or_flags", "sides_sql"]
 
 
-def or_flags(flags: str) -> str:
-    """The OR of a column of TCP flags over a group: the maximum of each bit, in arithmetic that every engine has."""
-    bits = [f"max({flags} % 2)"]
-    bits += [f"max({flags} % {2 * bit} - {flags} % {bit})" for bit in (2, 4, 8, 16, 32)]
-    return f"CAST({' + '.join(bits)} AS INTEGER)"
+def or_flags(flags: str, bits: Sequence[int]) -> str:
+    """The OR of a column of TCP flags over a group: the maximum of each bit, in arithmetic that every engine has.
+
+    `bits` are those that occur at all: each costs a column of the group. Null where no record of the group has flags.
+    """
+    each = [f"max({flags} % {2 * bit} - {flags} % {bit})" for bit in bits]
+    return f"CAST({' + '.join(each) or f'max({flags} % 1)'} AS INTEGER)"
 
 
 # One row per record that may count. The packet-level addresses make the inner legs of a NAT gateway, and pods behind a
@@ -37,12 +41,12 @@ WITH placed AS (
          $direction AS direction,
          COALESCE(r.pkt_srcaddr, r.srcaddr) AS src, COALESCE(r.pkt_dstaddr, r.dstaddr) AS dst,
          r.pkt_srcaddr IS NOT NULL OR r.pkt_dstaddr IS NOT NULL AS has_packet_address,
-         $src_net AS src_net, $dst_net AS dst_net
+         COALESCE(r.tgw_src_vpc_id, i.network) AS src_net, COALESCE(r.tgw_dst_vpc_id, i.network) AS dst_net
   FROM records r JOIN all_interfaces i ON i.observer = r.observer$joins
-  WHERE r.status = 'OK' AND r.srcaddr IS NOT NULL AND r.dstaddr IS NOT NULL
-    AND r.record_kind $kind 'transit_gateway'$where
+  WHERE r.status = 'OK' AND r.srcaddr IS NOT NULL AND r.dstaddr IS NOT NULL$where
 ), ends AS (
-  SELECT p.*, s.endpoint_id * 65536 + p.srcport AS src_end, d.endpoint_id * 65536 + p.dstport AS dst_end,
+  SELECT p.*, (s.endpoint_id + d.endpoint_id) % $shares AS share,
+         s.endpoint_id * 65536 + p.srcport AS src_end, d.endpoint_id * 65536 + p.dstport AS dst_end,
          s.interface_id AS src_owner, d.interface_id AS dst_owner, s.scope IN ('vpc', 'private') AS src_inside,
          d.scope IN ('vpc', 'private') AS dst_inside
   FROM placed p
@@ -51,7 +55,7 @@ WITH placed AS (
   JOIN addresses d ON d.network = p.dst_net AND d.address = p.dst AND p.start_s >= d.valid_from_s
     AND p.start_s < d.valid_to_s
 )
-SELECT observer_id, CAST(CASE WHEN record_kind = 'transit_gateway' THEN 1 ELSE 0 END AS TINYINT) AS transit,
+SELECT share, observer_id, CAST(CASE WHEN record_kind = 'transit_gateway' THEN 1 ELSE 0 END AS TINYINT) AS transit,
        CASE WHEN src_end <= dst_end THEN src_end ELSE dst_end END * 256 + protocol AS a,
        CASE WHEN src_end <= dst_end THEN dst_end ELSE src_end END AS b,
        CAST(CASE WHEN src_end <= dst_end THEN 0 ELSE 1 END AS TINYINT) AS dir,
@@ -71,8 +75,11 @@ FROM ends
 """
 
 
-def legs_sql(*, transit: bool, late: bool, overlap: bool, from_s: int | None, to_s: int | None) -> str:
-    """`legs` from interface records, or from transit gateway records; `from_s` and `to_s` include the halo."""
+def legs_sql(*, shares: int, late: bool, overlap: bool, from_s: int | None, to_s: int | None) -> str:
+    """All legs, each in one of `shares` by its two hosts, so that what belongs together lies together.
+
+    `from_s` and `to_s` include the halo.
+    """
     where = ELECTED_WHERE if overlap else ""
     if from_s is not None:
         where += bind("\n    AND r.start_s >= $from_s AND r.start_s < $to_s", from_s=from_s, to_s=to_s)
@@ -81,17 +88,18 @@ def legs_sql(*, transit: bool, late: bool, overlap: bool, from_s: int | None, to
         .replace("$joins", (LATE_JOIN if late else "") + (ELECTED_JOIN if overlap else ""))
         .replace("$where", where)
         .replace("$late", "l.observer IS NOT NULL" if late else "FALSE")
-        .replace("$kind", "=" if transit else "<>")
-        .replace("$src_net", "COALESCE(r.tgw_src_vpc_id, i.network)" if transit else "i.network")
-        .replace("$dst_net", "COALESCE(r.tgw_dst_vpc_id, i.network)" if transit else "i.network")
+        .replace("$shares", str(int(shares)))
     )
 
 
-# Rule 3: a transit gateway's records tell what interfaces told already, unless no interface saw the traffic.
-UNSEEN_TRANSIT = """
-SELECT t.* FROM transit_legs t
-LEFT JOIN (SELECT DISTINCT a, b FROM legs) s ON s.a = t.a AND s.b = t.b
-WHERE s.a IS NULL
+# Those of one share that count. Rule 3: a transit gateway's records tell what interfaces told already, unless no
+# interface saw the traffic.
+LEGS = """
+SELECT * FROM $share WHERE transit = 0
+UNION ALL
+SELECT t.* FROM $share t
+LEFT JOIN (SELECT DISTINCT a, b FROM $share WHERE transit = 0) s ON s.a = t.a AND s.b = t.b
+WHERE t.transit = 1 AND s.a IS NULL
 """
 
 # Tuples that may be more than one conversation: only these need to be looked at record by record.
@@ -123,20 +131,16 @@ SELECT observer_id, transit, a, b, dir, bytes, packets, start_s, end_s, flags, r
 FROM looked_back
 """
 
-_SEEN = f"""
+_SEEN = """
 SELECT a, b, $nth AS nth, dir, observer_id, max(side) AS side, max(leg) AS leg, max(transit) AS transit,
-       CAST(sum(bytes) AS BIGINT) AS all_bytes,
-       CAST(sum(CASE WHEN $inside THEN bytes ELSE 0 END) AS BIGINT) AS bytes,
-       CAST(sum(CASE WHEN $inside THEN packets ELSE 0 END) AS BIGINT) AS packets,
-       CAST(sum(CASE WHEN $inside THEN 1 ELSE 0 END) AS BIGINT) AS records,
-       min(start_s) AS start_s, max(start_s) AS last_start_s, max(end_s) AS end_s, {or_flags("flags")} AS flags,
+       CAST(sum(bytes) AS BIGINT) AS all_bytes, $counts,
+       min(start_s) AS start_s, max(start_s) AS last_start_s, max(end_s) AS end_s, $flags AS flags,
        max(CASE WHEN flags % 4 >= 2 AND flags % 32 < 16 THEN 1 ELSE 0 END) AS syn,
        max(CASE WHEN flags % 4 >= 2 AND flags % 32 >= 16 THEN 1 ELSE 0 END) AS syn_ack,
        max(refused) AS refused, max(passed) AS passed, CAST(sum(late) AS BIGINT) AS late_rejects
 """
 
-# What each observer saw of each direction of each conversation.
-SIDES = f"""
+_SIDES = f"""
 {_SEEN.replace("$nth", "CAST(1 AS BIGINT)")}
 FROM legs l WHERE NOT EXISTS (SELECT 1 FROM long_tuples t WHERE t.a = l.a AND t.b = l.b)
 GROUP BY a, b, dir, observer_id
@@ -144,3 +148,13 @@ UNION ALL
 {_SEEN.replace("$nth", "nth")}
 FROM sessions GROUP BY a, b, nth, dir, observer_id
 """
+
+
+def sides_sql(inside: str, flag_bits: Sequence[int]) -> str:
+    """`sides`: what each observer saw of each direction of each conversation.
+
+    `inside` says of a record that it lies in the period; bytes, packets and records count there alone.
+    """
+    counted = [("bytes", "bytes"), ("packets", "packets"), ("1", "records")]
+    counts = [f"CAST(sum(CASE WHEN {inside} THEN {what} ELSE 0 END) AS BIGINT) AS {name}" for what, name in counted]
+    return _SIDES.replace("$counts", ",\n       ".join(counts)).replace("$flags", or_flags("flags", flag_bits))

@@ -17,8 +17,11 @@ __all__ = [
     "GAPS",
     "LATE_JOIN",
     "LATE_REJECTS",
+    "NONE_ELECTED",
     "OUTSIDE",
+    "REFUSED",
     "SQL_TYPES",
+    "WINDOWS",
     "flows_sql",
     "records_sql",
 ]
@@ -93,33 +96,40 @@ FROM ranked r JOIN contested c ON c.observer = r.observer AND c.verdict = r.verd
 WHERE r.place = 1
 """
 
+#: What `ELECTED` gives for a single flow log, without looking.
+NONE_ELECTED = """
+SELECT '' AS observer, '' AS verdict, CAST(0 AS BIGINT) AS hour_s, '' AS flow_log_id, CAST(0 AS BIGINT) AS log_first_s,
+       CAST(0 AS BIGINT) AS log_last_s
+WHERE 1 = 0
+"""
+
 # Rule 10. Whether a REJECT is late is asked of records of the same tuple at the same observer. `tracking_s` is how long
 # AWS tracks an idle established TCP connection by default (432,000 s; 350 s on Nitro v6 instance types, so this is the
 # cautious end). A reply that was never accepted at all is not late: that is a blocked return.
-LATE_REJECTS = """
+# Refused records come first, in a table of their own: then an engine knows that they are few.
+REFUSED = """
 WITH refused AS (
-  SELECT DISTINCT observer, srcaddr, dstaddr, srcport, dstport, protocol, start_s, end_s, tcp_flags
-  FROM records
-  WHERE status = 'OK' AND action = 'REJECT' AND record_kind <> 'transit_gateway' AND protocol IN (6, 17)
-    AND COALESCE(tcp_flags, 0) % 4 < 2
-), accepted AS (
-  SELECT r.observer, r.srcaddr, r.dstaddr, r.srcport, r.dstport, r.protocol, r.start_s, r.end_s
-  FROM records r
-  JOIN (SELECT DISTINCT observer, srcaddr, dstaddr, srcport, dstport, protocol FROM refused
-        UNION SELECT DISTINCT observer, dstaddr, srcaddr, dstport, srcport, protocol FROM refused) k
-    ON k.observer = r.observer AND k.srcaddr = r.srcaddr AND k.dstaddr = r.dstaddr
-   AND k.srcport = r.srcport AND k.dstport = r.dstport AND k.protocol = r.protocol
-  WHERE r.status = 'OK' AND r.action = 'ACCEPT'
+  SELECT DISTINCT r.observer, r.srcaddr, r.dstaddr, r.srcport, r.dstport, r.protocol, r.start_s, r.end_s,
+         r.protocol <> 6 OR r.tcp_flags IS NOT NULL OR (p.port IS NOT NULL AND r.dstport >= 1024) AS after_its_own,
+         r.protocol = 6 AND r.tcp_flags IS NOT NULL AS after_the_other
+  FROM records r LEFT JOIN service_ports p ON p.port = r.srcport AND p.protocol = r.protocol
+  WHERE r.status = 'OK' AND r.action = 'REJECT' AND r.record_kind <> 'transit_gateway' AND r.protocol IN (6, 17)
+    AND COALESCE(r.tcp_flags, 0) % 4 < 2
 )
+SELECT observer, srcaddr, dstaddr, srcport, dstport, protocol, start_s, end_s, srcaddr AS from_addr,
+       dstaddr AS to_addr, srcport AS from_port, dstport AS to_port
+FROM refused WHERE after_its_own
+UNION ALL
+SELECT observer, srcaddr, dstaddr, srcport, dstport, protocol, start_s, end_s, dstaddr, srcaddr, dstport, srcport
+FROM refused WHERE after_the_other
+"""
+
+LATE_REJECTS = """
 SELECT DISTINCT f.observer, f.srcaddr, f.dstaddr, f.srcport, f.dstport, f.protocol, f.start_s, f.end_s
-FROM refused f
-JOIN accepted a ON a.observer = f.observer AND a.protocol = f.protocol AND a.start_s <= f.end_s
- AND a.end_s >= f.start_s - $tracking_s
- AND ((a.srcaddr = f.srcaddr AND a.dstaddr = f.dstaddr AND a.srcport = f.srcport AND a.dstport = f.dstport
-       AND (f.protocol <> 6 OR f.tcp_flags IS NOT NULL OR EXISTS (
-         SELECT 1 FROM service_ports p WHERE p.port = f.srcport AND p.protocol = f.protocol AND f.dstport >= 1024)))
-   OR (a.srcaddr = f.dstaddr AND a.dstaddr = f.srcaddr AND a.srcport = f.dstport AND a.dstport = f.srcport
-       AND f.protocol = 6 AND f.tcp_flags IS NOT NULL))
+FROM records a
+JOIN refused f ON f.observer = a.observer AND f.protocol = a.protocol
+ AND f.from_addr = a.srcaddr AND f.to_addr = a.dstaddr AND f.from_port = a.srcport AND f.to_port = a.dstport
+WHERE a.status = 'OK' AND a.action = 'ACCEPT' AND a.start_s <= f.end_s AND a.end_s >= f.start_s - $tracking_s
 """
 
 GAPS = """
@@ -184,4 +194,12 @@ WHERE start_s IS NULL OR start_s < $since_s OR start_s >= $until_s
 GROUP BY object_id, status ORDER BY object_id, status
 """
 
-COUNTED = "SELECT count(*) AS n FROM flows"
+# One row for all records that share an interface, a window and a verdict: what asks when, not with whom, reads this.
+WINDOWS = """
+SELECT observer, network, flow_log_id, direction, action, late, start_s, end_s, CAST(count(*) AS BIGINT) AS records,
+       CAST(sum(bytes) AS BIGINT) AS bytes, CAST(sum(packets) AS BIGINT) AS packets
+FROM flows
+GROUP BY observer, network, flow_log_id, direction, action, late, start_s, end_s
+"""
+
+COUNTED = "SELECT COALESCE(CAST(sum(records) AS BIGINT), 0) AS n FROM windows"

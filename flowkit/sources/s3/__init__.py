@@ -6,6 +6,8 @@ whatever S3 refuses becomes a sentence with a remedy (`refusals`).
 
 from __future__ import annotations
 
+from collections import Counter
+
 from flowkit.errors import SourceError
 from flowkit.sources import Object
 from flowkit.sources.s3.place import place_of
@@ -13,9 +15,10 @@ from flowkit.sources.s3.place import place_of
 __all__ = ["find"]
 
 
-def find(source: str, since_s: int | None, until_s: int | None) -> list[Object]:
+def find(source: str, since_s: int | None, until_s: int | None, asked: Counter[str] | None = None) -> list[Object]:
     """The objects that may hold records starting in `since_s <= start < until_s` (epoch seconds; None: no limit).
 
+    `asked["LIST"]` counts the requests that this took.
     Raises SourceError where the bucket cannot be listed, or has nothing for this period.
     """
     from flowkit.sources.s3.listing import Listing
@@ -23,6 +26,8 @@ def find(source: str, since_s: int | None, until_s: int | None) -> list[Object]:
     place = place_of(source)
     listing = Listing(place, since_s, until_s)
     found = listing.objects()
+    if asked is not None:
+        asked["LIST"] += listing.requests
     if not found:
         when = " for this period" if since_s is not None or until_s is not None else ""
         raise SourceError(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from flowkit.formats import KeyInfo
+from flowkit.formats import KeyInfo, parse_key
 
 __all__ = ["LEVELS", "Dated", "Slots", "account_of", "all_match", "dated_by_aws", "other_service", "region_of"]
 
@@ -106,6 +106,21 @@ class Slots:
             before = _day_folder(folder, self._last_s + (0 if folder.of_aws else _ARRIVAL_S), 1)
         return after, before
 
+    def onward(self, key: str) -> str:
+        """After which key to go on listing where `key` lies outside of the period; '' for the one that comes next.
+
+        In a folder the keys of one flow log are in the order of their slots, so those between cannot be wanted.
+        """
+        said = parse_key(key)
+        if said is None or said.slot_start_s is None:
+            return ""
+        stem = key[: key.rindex(f"_{_stamp(said.slot_start_s)}_") + 1]
+        if self._last_s is not None and said.slot_start_s > self._last_s:
+            return f"{stem}:"  # what comes after the digits
+        if self._first_s is not None and said.slot_start_s < self._first_s:
+            return stem + _stamp(max(0, min(self._first_s, _LAST_S))).removesuffix("Z")
+        return ""
+
     def few_days(self, folder: Dated) -> list[str]:
         """The folders of the days that a period of some hours needs; none when it is longer, or open."""
         if self._first_s is None or self._last_s is None or self._last_s - self._first_s > _FEW_S:
@@ -132,6 +147,11 @@ class Slots:
         early = self._first_s is not None and last_s < self._first_s
         late = self._last_s is not None and first_s > self._last_s
         return not early and not late
+
+
+def _stamp(at_s: int) -> str:
+    """A slot as the names of objects have it."""
+    return f"{datetime.fromtimestamp(at_s, UTC):%Y%m%dT%H%MZ}"
 
 
 def _day_folder(folder: Dated, at_s: int, days_later: int) -> str:

@@ -7,6 +7,7 @@ known layout is listed whole. A folder that may not be listed is named in the le
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -33,13 +34,15 @@ class _Refused(Exception):
 
 
 class Listing:
-    """The objects of one place that a period (epoch seconds; None: no limit) needs."""
+    """The objects of one place that a period (epoch seconds; None: no limit) needs. `requests` counts what it asked."""
 
     def __init__(self, place: Place, since_s: int | None, until_s: int | None) -> None:
         self._place = place
         self._slots = Slots(since_s, until_s)
         self._client = client_of(place)
         self._top = place.prefix[: place.prefix.rfind("/") + 1]
+        self._counting = threading.Lock()
+        self.requests = 0
 
     def objects(self) -> list[Object]:
         """All of them, in no particular order. Raises SourceError where the prefix itself cannot be listed."""
@@ -128,7 +131,7 @@ class Listing:
         after, before = self._slots.bounds(by_day)
         rows = []
         asked = {"Prefix": folder} | ({"StartAfter": after} if after > folder else {})
-        for row in self._pages(asked):
+        for row in self._pages(asked, leap=True):
             if before and row["Key"] >= before:
                 break
             rows.append(row)
@@ -136,25 +139,32 @@ class Listing:
 
     def _hours(self, day: str, by_day: Dated) -> list[Object]:
         """The objects of a day: those right in its folder, and those in the folders of the hours that are needed."""
-        hours, rows = self._level(day)
+        hours, rows = self._level(day, leap=True)
         said = KeyInfo() if by_day.of_aws else None
         needed = [hour for hour in hours if self._slots.want(hour, said)]
         return self._kept(rows) + [each for hour in needed for each in self._kept(self._pages({"Prefix": hour}))]
 
-    def _level(self, folder: str) -> tuple[list[str], list[dict[str, Any]]]:
+    def _level(self, folder: str, *, leap: bool = False) -> tuple[list[str], list[dict[str, Any]]]:
         """(folders, keys) right below a prefix."""
         folders: list[str] = []
-        rows = list(self._pages({"Prefix": folder, "Delimiter": "/"}, folders))
+        rows = list(self._pages({"Prefix": folder, "Delimiter": "/"}, folders, leap=leap))
         return folders, rows
 
-    def _pages(self, asked: dict[str, str], folders: list[str] | None = None) -> Iterator[dict[str, Any]]:
-        """Keys, page by page as they are wanted; folders are added to `folders`. Raises _Refused."""
+    def _pages(
+        self, asked: dict[str, str], folders: list[str] | None = None, *, leap: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """Keys, page by page as they are wanted; folders are added to `folders`. Raises _Refused.
+
+        `leap`: where a page ends outside of the period, go on behind the keys that are like its last one.
+        """
         from botocore.exceptions import BotoCoreError, ClientError
 
         asked = {**asked, "Bucket": self._place.bucket}
         if self._place.requester_pays:
             asked["RequestPayer"] = "requester"
         while True:
+            with self._counting:
+                self.requests += 1
             try:
                 page = self._client.list_objects_v2(**asked)
             except (BotoCoreError, ClientError) as error:
@@ -164,7 +174,12 @@ class Listing:
             yield from page.get("Contents", ())
             if not page.get("IsTruncated"):
                 return
-            asked["ContinuationToken"] = page["NextContinuationToken"]
+            onward = self._slots.onward(page["Contents"][-1]["Key"]) if leap and page.get("Contents") else ""
+            if any(one["Prefix"] > onward for one in page.get("CommonPrefixes", ())):
+                onward = ""  # it would come to these folders again
+            asked |= {"StartAfter": onward} if onward else {"ContinuationToken": page["NextContinuationToken"]}
+            if onward:
+                asked.pop("ContinuationToken", None)
 
     def _kept(self, rows: Any) -> list[Object]:
         """Objects of the keys that the period and the filters want. A key that stands for a folder is no object."""

@@ -27,6 +27,7 @@ _MEANINGS = {
     "InvalidBucketName": "that is no name of a bucket; check it",
 }
 _PAYER = " there, and add ?requester_pays=true where the reader pays"
+_OWN_KEY = "it is encrypted with a key of the sender's own (SSE-C), which cannot be given; read a copy without it"
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden", "AllAccessDisabled"})
 
 
@@ -44,6 +45,8 @@ def told(error: Exception, action: str) -> str:
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
     if code.startswith("KMS") or (code in _DENIED and ("kms" in message.lower() or "ciphertext" in message.lower())):
         return f"the KMS key that encrypts it refuses ({code}); allow kms:Decrypt on that key, and enable it"
+    if code in ("InvalidRequest", "InvalidArgument") and "server side encryption" in message.lower():
+        return f"{_OWN_KEY} ({code})"
     if code in _MEANINGS:
         return f"{_MEANINGS[code]} ({code})"
     if code in _DENIED:
