@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from flowkit.engines.ctes import joined, parted
+from flowkit.engines.ctes import SHARED, joined, parted
 from flowkit.engines.duckdb import DuckDB
 from flowkit.errors import ParameterError
 from flowkit.fields import FIELDS_BY_COLUMN
@@ -81,23 +81,18 @@ class Flows:
 
     def arrow(self, text: str) -> pa.Table:
         """Rows of a query as an Arrow table."""
-        return self.engine.run(text)
+        return self.engine.run(self._shortened(text))
 
-    def ask(self, sql: str, caveats: Sequence[str] = (), *, keep: Sequence[str] = ()) -> Answer:
-        """Run a query and wrap its rows as an answer that carries the query.
+    def ask(self, sql: str, caveats: Sequence[str] = ()) -> Answer:
+        """Run a query and wrap its rows as an answer that carries the query."""
+        return Answer(sql.strip(), caveats=tuple(caveats), records=self.records, _table=self.sql(sql))
 
-        `keep` names common table expressions of the query that other queries begin with too: their rows are kept, and
-        the next query with the same text up to there reads them.
-        """
-        table = self.sql(self._shortened(sql, keep) if keep else sql)
-        return Answer(sql.strip(), caveats=tuple(caveats), records=self.records, _table=table)
-
-    def _shortened(self, sql: str, keep: Sequence[str]) -> str:
-        """The query with the expressions named in `keep` read from tables, which are made on first use."""
-        ctes, rest = parted(sql)
+    def _shortened(self, sql: str) -> str:
+        """The query with expressions that several queries begin with read from tables, which are made on first use."""
+        ctes, rest = parted(sql) if any(name in sql for name in SHARED) else ({}, sql)
         before: dict[str, str] = {}
         for name, body in ctes.items():
-            if name in keep:
+            if name in SHARED:
                 text = joined(before, body)
                 if text not in self._kept:
                     self._kept[text] = f"kept_{len(self._kept)}"

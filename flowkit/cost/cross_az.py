@@ -70,9 +70,7 @@ def cross_az(flows: Flows, *, book: PriceBook | str | None = None, region: str =
     book = book_or_default(book)
     home, said = region_of(flows, region)
     said = (*said, *(() if flows.inventory else (_WITHOUT_INVENTORY,)))
-    answer = flows.ask(
-        "WITH " + hops_sql(flows, book, home).strip() + _BY_SIDE.rstrip(), caveats=(*_CAVEATS, *said), keep=("hops",)
-    )
+    answer = flows.ask("WITH " + hops_sql(flows, book, home).strip() + _BY_SIDE.rstrip(), caveats=(*_CAVEATS, *said))
     return priced(answer, book)
 
 
@@ -131,6 +129,6 @@ def cross_az_pairs(flows: Flows, *, top_n: int = 15, book: PriceBook | str | Non
     book = book_or_default(book)
     home, said = region_of(flows, region)
     sql = "WITH " + hops_sql(flows, book, home).strip() + bind(_PAIRS, top_n=top_n).rstrip()
-    answer = flows.ask(sql, caveats=(*_CAVEATS, *said), keep=("hops",))
+    answer = flows.ask(sql, caveats=(*_CAVEATS, *said))
     answer = priced(answer, book)
     return replace(answer, _table=answer.table.drop(columns=["place"]))

@@ -18,12 +18,13 @@ from __future__ import annotations
 from flowkit.cost.natlegs import nat_sql
 from flowkit.cost.regions import ranges_sql
 from flowkit.engines import bind
+from flowkit.engines.ctes import share
 from flowkit.flows import Flows
 
-__all__ = ["KEPT", "egress_sql"]
+__all__ = ["egress_sql"]
 
-#: What other queries begin with too.
-KEPT = ("moved", "egress")
+
+share("egress")
 
 _EGRESS = """
 , direct AS (

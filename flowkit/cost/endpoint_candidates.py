@@ -58,7 +58,7 @@ def endpoint_candidates(flows: Flows, *, book: PriceBook | str | None = None, re
     book = book_or_default(book)
     home, said = region_of(flows, region)
     sql = f"WITH {nat_sql(flows, home)}, {ranges_sql(flows)}{DESTINATIONS.rstrip()}{_CANDIDATES.rstrip()}"
-    answer = priced(flows.ask(sql, caveats=("A month is extrapolated from this period.", *said), keep=("moved",)), book)
+    answer = priced(flows.ask(sql, caveats=("A month is extrapolated from this period.", *said)), book)
     return _with_months(flows, answer, book)
 
 

@@ -14,10 +14,13 @@ them.
 from __future__ import annotations
 
 from flowkit.engines import bind
+from flowkit.engines.ctes import share
 from flowkit.flows import Flows
 from flowkit.prices import PriceBook
 
 __all__ = ["hops_sql", "zones_known"]
+
+share("hops")
 
 # `places`: our interfaces, and addresses of ours whose interface nobody names. `tuples`: one row per hop, what each end
 # logged of it side by side. UDP 6081 is Gateway Load Balancer traffic wrapped around other traffic, which is logged

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from flowkit.cost.egress import KEPT, egress_sql
+from flowkit.cost.egress import egress_sql
 from flowkit.cost.money import book_or_default, priced, region_of
 from flowkit.cost.natlegs import unlogged_gateways
 from flowkit.cost.regions import ranges_known
@@ -65,9 +65,7 @@ def internet_egress(
     """
     book = book_or_default(book)
     home, said = region_of(flows, region)
-    answer = flows.ask(
-        "WITH " + egress_sql(flows, home) + _BY_PATH.rstrip(), caveats=(*egress_caveats(flows), *said), keep=KEPT
-    )
+    answer = flows.ask("WITH " + egress_sql(flows, home) + _BY_PATH.rstrip(), caveats=(*egress_caveats(flows), *said))
     return priced(answer, book, used_gb=used_gb)
 
 
@@ -122,5 +120,5 @@ def internet_egress_by_workload(
     book = book_or_default(book)
     home, said = region_of(flows, region)
     sql = "WITH " + egress_sql(flows, home) + bind(_BY_WORKLOAD, top_n=top_n).rstrip()
-    answer = priced(flows.ask(sql, caveats=(*egress_caveats(flows), *said), keep=KEPT), book)
+    answer = priced(flows.ask(sql, caveats=(*egress_caveats(flows), *said)), book)
     return replace(answer, _table=answer.table.drop(columns=["place"]))

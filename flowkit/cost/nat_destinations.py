@@ -95,5 +95,5 @@ def nat_by_destination(
     home, said = region_of(flows, region)
     rows = bind(_BY_DESTINATION, top_n=top_n).rstrip()
     sql = f"WITH {nat_sql(flows, home)}, {ranges_sql(flows)}{DESTINATIONS.rstrip()}{rows}"
-    answer = priced(flows.ask(sql, caveats=said, keep=("moved",)), book)
+    answer = priced(flows.ask(sql, caveats=said), book)
     return replace(answer, _table=answer.table.drop(columns=["place"]))

@@ -62,9 +62,7 @@ def nat_gateways(flows: Flows, *, book: PriceBook | str | None = None, region: s
     book = book_or_default(book)
     home, said = region_of(flows, region)
     caveats = (*said, *unlogged_gateways(flows), *(() if flows.share("pkt_dstaddr") else (_WITHOUT_PACKETS,)))
-    return priced(
-        flows.ask("WITH " + nat_sql(flows, home) + _GATEWAYS.rstrip(), caveats=caveats, keep=("moved",)), book
-    )
+    return priced(flows.ask("WITH " + nat_sql(flows, home) + _GATEWAYS.rstrip(), caveats=caveats), book)
 
 
 _WORKLOADS = """
@@ -119,5 +117,5 @@ def nat_by_workload(flows: Flows, *, top_n: int = 15, book: PriceBook | str | No
     home, said = region_of(flows, region)
     caveats = (*said, *(() if flows.share("pkt_dstaddr") else (_WITHOUT_PACKETS,)))
     sql = "WITH " + nat_sql(flows, home) + bind(_WORKLOADS, top_n=top_n).rstrip()
-    answer = priced(flows.ask(sql, caveats=caveats, keep=("moved",)), book)
+    answer = priced(flows.ask(sql, caveats=caveats), book)
     return replace(answer, _table=answer.table.drop(columns=["place"]))

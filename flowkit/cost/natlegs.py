@@ -12,9 +12,12 @@ Blind spots: a gateway whose interface is not logged is not seen; without `pkt-*
 from __future__ import annotations
 
 from flowkit.engines import bind
+from flowkit.engines.ctes import share
 from flowkit.flows import Flows
 
 __all__ = ["nat_sql", "unlogged_gateways"]
+
+share("moved")
 
 # `nat_legs`: direction 'fwd' (client to peer) or 'rev', client, peer (null where unknown), bytes. Grouped by what the
 # questions need, so that it is small. `first_s` picks the owner of a recycled address.

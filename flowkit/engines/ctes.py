@@ -5,10 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-__all__ = ["joined", "parted"]
+__all__ = ["SHARED", "joined", "parted", "share"]
+
+#: Names of expressions that several queries begin with. Their rows are kept for the next query with the same text up to
+#: there (`Flows.arrow`).
+SHARED: set[str] = set()
+
 
 _NAME = re.compile(r"\s*,?\s*(\w+)\s+AS\s*\(", re.IGNORECASE)
 _TOKEN = re.compile(r"'(?:[^']|'')*'|--[^\n]*|[()]")
+
+
+def share(*names: str) -> None:
+    """Say that several queries begin with expressions of these names: worth it where rows are few and costly."""
+    SHARED.update(names)
 
 
 def parted(sql: str) -> tuple[dict[str, str], str]:
@@ -26,7 +36,7 @@ def parted(sql: str) -> tuple[dict[str, str], str]:
         end = _closing(text, named.end())
         found[named[1]] = text[named.end() : end].strip()
         at = end + 1
-    return found, text[at:].strip()
+    return (found, text[at:].strip()) if found else (found, text)
 
 
 def joined(ctes: Mapping[str, str], rest: str) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from flowkit.engines import bind
+from flowkit.engines.ctes import share
 from flowkit.flows import Flows
 from flowkit.question import Answer, question, rows
 
 __all__ = ["connection_health", "failing_pairs", "internal_attempts"]
+
+share("echoes")
 
 _PROBING = (
     "Attempts from outside at a port that never answered one are left out: that is probing, and stands in the "
@@ -51,8 +54,6 @@ outcomes AS (
   WHERE x.echo_id IS NULL
 )"""
 
-#: What all queries on attempts begin with: the costly part of it.
-KEPT = ("echoes",)
 
 COUNTS = ", ".join(
     [
@@ -131,7 +132,6 @@ def connection_health(flows: Flows, *, min_attempts: int = 5, top_n: int = 30) -
     return flows.ask(
         bind(_SERVICES, interval_s=flows.interval_s, min_attempts=min_attempts, top_n=top_n),
         caveats=(*caveats(flows), _PROBING),
-        keep=KEPT,
     )
 
 
@@ -150,13 +150,12 @@ def failing_pairs(flows: Flows, *, min_attempts: int = 3, top_n: int = 30) -> An
     return flows.ask(
         bind(_PAIRS, interval_s=flows.interval_s, min_attempts=min_attempts, top_n=top_n),
         caveats=caveats(flows),
-        keep=KEPT,
     )
 
 
 def internal_attempts(flows: Flows) -> dict[str, int]:
     """`attempts` between hosts of ours, and how many of them `failed`: the headline of the connections section."""
-    row = rows(flows.ask(bind(_INTERNAL, interval_s=flows.interval_s), keep=KEPT).table)[0]
+    row = rows(flows.ask(bind(_INTERNAL, interval_s=flows.interval_s)).table)[0]
     return {name: int(value) for name, value in row.items()}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flowkit.engines import bind
 from flowkit.flows import Flows
-from flowkit.performance.connection_health import ATTEMPTS, KEPT, caveats
+from flowkit.performance.connection_health import ATTEMPTS, caveats
 from flowkit.question import Answer, question
 
 __all__ = ["failing_services"]
@@ -76,4 +76,4 @@ def failing_services(
         min_span_s=min_span_s,
         top_n=top_n,
     )
-    return flows.ask(sql, caveats=caveats(flows), keep=KEPT)
+    return flows.ask(sql, caveats=caveats(flows))

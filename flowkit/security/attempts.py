@@ -14,6 +14,8 @@ IKE: who asked cannot be told), traceroute's UDP ports (33434 to 33534), and wha
 
 from __future__ import annotations
 
+from flowkit.engines.ctes import share
+
 __all__ = ["ATTEMPTS", "CONTACTS", "RELAYS", "REPEATED_ROUNDS", "walk"]
 
 #: Roles of an interface that speaks for others: what it is refused, somebody behind it asked for.
@@ -37,6 +39,8 @@ REPEATED_ROUNDS = 4
 FEW, SOME = 5, 15
 #: No client begins below 512 (NFS and rsh begin from 512 to 1023); Linux and Windows begin from 32,768 on.
 RESERVED_BELOW, CLIENTS_FROM = 512, 32_768
+
+share("settled", "contacts")
 
 _SHAPED = """protocol = 6 AND fwd_flags IS NULL AND rev_flags IS NULL AND rev_packets BETWEEN 1 AND 3
     AND fwd_packets = rev_packets AND rev_bytes <= 60 * rev_packets

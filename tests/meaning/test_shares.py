@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from flowkit import tables
+from flowkit.engines import ctes
 from flowkit.engines.ctes import joined, parted
 from tests.rows import START_S, flow, flows_of, reply
 
@@ -89,20 +90,24 @@ def test_windows_add_up_to_the_records():
 
 def test_a_query_is_taken_apart_at_its_expressions_and_put_together_again():
     text = "WITH a AS (SELECT ')' AS x, (1 + 2) AS y -- not ( here\n), b AS (\n SELECT * FROM a\n)\nSELECT x FROM b"
-    ctes, rest = parted(text)
-    assert list(ctes) == ["a", "b"]
+    found, rest = parted(text)
+    assert list(found) == ["a", "b"]
     assert rest == "SELECT x FROM b"
     flows = flows_of([flow()])
-    assert flows.arrow(joined(ctes, rest)).equals(flows.arrow(text))
-    assert parted("SELECT 1") == ({}, "SELECT 1")
+    assert flows.arrow(joined(found, rest)).equals(flows.arrow(text))
+    others = ("SELECT 1", "WITH RECURSIVE a AS (SELECT 1) SELECT * FROM a", "WITH a(x) AS (SELECT 1) SELECT 2")
+    for left_alone in others:
+        assert parted(left_alone) == ({}, left_alone)
 
 
-def test_an_expression_that_is_kept_gives_the_same_rows_and_runs_once():
+def test_an_expression_that_is_shared_gives_the_same_rows_and_runs_once(monkeypatch):
+    monkeypatch.setattr(ctes, "SHARED", {"big"})
+    monkeypatch.setattr("flowkit.flows.SHARED", ctes.SHARED)
     flows = flows_of(company())
     text = "WITH big AS (SELECT observer, bytes FROM flows WHERE bytes > $n), s AS (SELECT sum(bytes) AS b FROM big) "
-    first = flows.ask(text.replace("$n", "1000") + "SELECT CAST(b AS BIGINT) AS b FROM s", keep=("big",))
-    again = flows.ask(text.replace("$n", "1000") + "SELECT count(*) AS n FROM big", keep=("big",))
-    other = flows.ask(text.replace("$n", "1020") + "SELECT count(*) AS n FROM big", keep=("big",))
+    first = flows.ask(text.replace("$n", "1000") + "SELECT CAST(b AS BIGINT) AS b FROM s")
+    again = flows.ask(text.replace("$n", "1000") + "SELECT count(*) AS n FROM big")
+    other = flows.ask(text.replace("$n", "1020") + "SELECT count(*) AS n FROM big")
     assert flows.arrow(first.sql).column(0).to_pylist() == list(first.table["b"])
     assert [again.table["n"][0], other.table["n"][0]] == [29, 9]
     made = flows.arrow("SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'kept_%'")
