@@ -141,6 +141,20 @@ class Lab:
             f_packets=up[0], f_bytes=up[1], r_packets=down[0], r_bytes=down[1],
         )  # fmt: skip
 
+    def everyday(self) -> None:
+        """What every host does besides: some calls to two services inside, which nobody plays a part of.
+
+        A host that speaks with one other alone does not exist, and the default format would not tell which of the two
+        addresses is whose.
+        """
+        rng = rng_for(self.seed, "everyday")
+        hosts = np.array([one.address_id for one in self.company.interfaces if one.kind == "interface"])
+        for server, port in zip(self.hosts(2), (443, 8_080), strict=True):
+            src = np.repeat(hosts, 6)
+            at = rng.uniform(30, self.length_s - 90, len(src))
+            up, down = rng.integers(600, 4_000, len(src)), rng.integers(900, 40_000, len(src))
+            self.talk.tcp(src, server.address_id, port, at, rng.uniform(0.05, 20, len(src)), up, down, rtt_s=0.001)
+
     def flows(self) -> Flows:
         """Everything said so far as `Flows`."""
         net = self.company.lookup()

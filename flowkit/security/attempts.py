@@ -148,27 +148,26 @@ CONTACTS = f"""{ATTEMPTS}, contacts AS (
 )"""
 
 
-def walk(contacts: str, group: str, order: str) -> str:
+def walk(contacts: str, group: str) -> str:
     """The highest point of the random walk over first contacts, per `group`, as CTEs of which `walked` is the last.
 
     Each first contact that was refused is a step up, each that was answered a step down, never below the ground. A step
     stands for a likelihood ratio of 4: an honest first contact succeeds in four of five cases, a scanner's in one.
-    Within one window the order is unknown: answered ones come first, so that the walk is a lower bound.
+    Within one window the order is unknown, so that only its balance counts: the walk is a lower bound.
 
     Source: Jung, Paxson, Berger, Balakrishnan, "Fast Portscan Detection Using Sequential Hypothesis Testing", IEEE S&P
     2004 (Threshold Random Walk); restarting at the ground makes it a CUSUM, so that a long honest past does not hide a
     scan.
     """
-    window = (
-        f"OVER (PARTITION BY {group} ORDER BY first_s, answered DESC, {order} "
-        "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
-    )
+    so_far = f"OVER (PARTITION BY {group} ORDER BY first_s ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
     return f"""
-heights AS (
-  SELECT {group}, first_s, answered, {order}, sum(CASE WHEN answered = 1 THEN -1 ELSE 1 END) {window} AS height
-  FROM {contacts}
+steps AS (
+  SELECT {group}, first_s, sum(CASE WHEN answered = 1 THEN -1 ELSE 1 END) AS step
+  FROM {contacts} GROUP BY {group}, first_s
+), heights AS (
+  SELECT {group}, first_s, sum(step) {so_far} AS height FROM steps
 ), grounds AS (
-  SELECT {group}, height, min(height) {window} AS ground FROM heights
+  SELECT {group}, height, min(height) {so_far} AS ground FROM heights
 ), walked AS (
   SELECT {group}, CAST(max(height - CASE WHEN ground < 0 THEN ground ELSE 0 END) AS BIGINT) AS walk
   FROM grounds GROUP BY {group}

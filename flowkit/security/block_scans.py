@@ -43,7 +43,7 @@ WITH {CONTACTS.strip()}
   WHERE c.target_inside
 ), rest AS (
   SELECT * FROM counted WHERE pair_doors < $vertical_ports AND port_doors < $swept_hosts
-), {walk("rest", _KEY, "dst_id, dstport").strip()}
+), {walk("rest", _KEY).strip()}
 , blocks_of AS (
   SELECT {_KEY}, CAST(sum(1 - answered) AS BIGINT) AS doors, CAST(sum(answered) AS BIGINT) AS answered_doors,
          CAST(count(DISTINCT CASE WHEN answered = 0 THEN dst_id END) AS BIGINT) AS hosts,

@@ -29,7 +29,8 @@ OVER_ELSEWHERE = 3
 #: median absolute deviation is one; Iglewicz and Hoaglin, "How to Detect and Handle Outliers", 1993, draw at 3.5, and
 #: hours of a network have longer tails than theirs).
 DEVIATIONS = 6
-#: Peers are the hosts of the same subnet: what half of four or more of them send too, a third at least, is their work.
+#: Peers are the hosts of the same subnet: what half of four or more of them send to common destinations, a third of it
+#: at least, is their work.
 MIN_PEERS, PEER_PART = 4, 3
 #: A host that so many of ours send to, and that passes on no more than twice what it got, collects for them.
 COLLECTS_FROM = 10
@@ -63,12 +64,15 @@ WITH sent AS (
          CAST(count(DISTINCT CASE WHEN fwd_bytes > 0 THEN hour_s END) AS BIGINT) AS hours
   FROM sent GROUP BY src_id, dst_id, protocol, dstport HAVING sum(fwd_bytes) >= $least_bytes
 ), own AS (
-  SELECT src_id, max(COALESCE(src_subnet_id, src_network)) AS neighbourhood, sum(fwd_bytes) AS bytes
-  FROM sent WHERE dst_scope = 'public' GROUP BY src_id
+  SELECT src_id, sum(fwd_bytes) AS bytes FROM sent WHERE dst_scope = 'public' GROUP BY src_id
+), at_work AS (
+  SELECT s.src_id, max(COALESCE(s.src_subnet_id, s.src_network)) AS neighbourhood,
+         sum(CASE WHEN v.hosts > $most_hosts THEN s.fwd_bytes ELSE 0 END) AS bytes
+  FROM sent s JOIN prevalence v ON v.dst_id = s.dst_id GROUP BY s.src_id
 ), peers AS (
   SELECT p.src_id, p.dst_id, p.protocol, p.dstport, count(*) AS peers,
          sum(CASE WHEN o.bytes * $peer_part >= p.sent_bytes THEN 1 ELSE 0 END) AS alike
-  FROM pairs p JOIN own o ON o.neighbourhood = p.neighbourhood AND o.src_id <> p.src_id
+  FROM pairs p JOIN at_work o ON o.neighbourhood = p.neighbourhood AND o.src_id <> p.src_id
   GROUP BY p.src_id, p.dst_id, p.protocol, p.dstport
 ), collected AS (
   SELECT s.dst_id AS src_id, count(DISTINCT s.src_id) AS givers, sum(s.fwd_bytes) AS bytes
@@ -174,9 +178,9 @@ def exfiltrations(flows: Flows, *, min_bytes: int = MIN_BYTES, most_hosts: int =
     standard deviations above the host's own), `drip` (a new contact that takes its part in twelve hours or more, over
     two days at least), or the first thing that speaks against it: `service of AWS`, `common destination` (more than
     `most_hosts` hosts), `both ways` (less than ten sent for each byte received), `usual for this host` (not three times
-    what it sends elsewhere), `usual among its peers` (half of its subnet sends a third of that or more), `collected`
-    (ten hosts sent it what it passes on: a backup or log server), `small`, `steady` (in three of four hours of the
-    period: a feed, a camera), `recurring` (three days or more).
+    what it sends elsewhere), `usual among its peers` (half of its subnet sends a third of that or more to common
+    destinations), `collected` (ten hosts sent it what it passes on: a backup or log server), `small`, `steady` (three
+    of four hours or more: a feed, a camera), `recurring` (three days or more).
 
     Blind spots: theft in small pieces from the first hour on, or through a service everybody uses; data that the
     outside fetches. Source: the measures of asymmetry, rarity and own baseline follow Marchetti, Pierazzi, Colajanni,

@@ -56,7 +56,7 @@ WITH {CONTACTS.strip()}
     SELECT {_KEY}, first_s - (first_s + 1800) % 3600, count(*) FROM candidates GROUP BY {_KEY},
            first_s - (first_s + 1800) % 3600
   ) AS hours GROUP BY {_KEY}
-), {walk("candidates", _KEY, "dst_id").strip()}
+), {walk("candidates", _KEY).strip()}
 , swept AS (
   SELECT {_KEY}, max(inside) AS inside,
          CAST(count(*) AS BIGINT) AS hosts, CAST(sum(answered) AS BIGINT) AS answered_hosts,

@@ -55,7 +55,7 @@ WITH {CONTACTS.strip()}
     SELECT {_PAIR}, first_s - (first_s + 1800) % 3600, count(*) FROM candidates GROUP BY {_PAIR},
            first_s - (first_s + 1800) % 3600
   ) AS hours GROUP BY {_PAIR}
-), {walk("candidates", _PAIR, "dstport").strip()}
+), {walk("candidates", _PAIR).strip()}
 , pairs AS (
   SELECT c.source, c.dst_id, c.protocol, max(inside) AS inside, CAST(count(*) AS BIGINT) AS ports,
          CAST(sum(answered) AS BIGINT) AS answered_ports,

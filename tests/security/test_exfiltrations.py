@@ -86,11 +86,11 @@ def test_exfiltration_measures_a_new_contact_by_the_hosts_own_hours():
     assert in_pieces(41_000_000) == ["unusual"]
 
 
-def neighbours(count, sent):
+def neighbours(count, sent, dst="9.9.9.9"):
     return [
         row
         for place in range(count)
-        for row in upload(sent, src=f"10.0.0.3{place}", dst=f"9.9.{place}.9", sport=47_000 + place)
+        for row in upload(sent, src=f"10.0.0.3{place}", dst=dst.format(place), sport=47_000 + place)
     ]
 
 
@@ -98,6 +98,7 @@ def test_exfiltration_is_quiet_on_what_its_neighbours_send_too():
     assert readings([*upload(), *neighbours(4, 700_000_000)])[0] == "usual among its peers"
     assert readings([*upload(), *neighbours(4, 660_000_000)])[0] == "unusual"
     assert readings([*upload(), *neighbours(3, 700_000_000)])[0] == "unusual"
+    assert readings([*upload(), *neighbours(4, 700_000_000, "9.9.{}.9")])[0] == "unusual"  # each to a place of its own
 
 
 def givers(count, sent):

@@ -38,6 +38,7 @@ def run(job: Job) -> tuple[list[Cell], list[str]]:
         for jitter in _JITTERS
         for _ in range(_EACH)
     ]
+    lab.everyday()
     with lab.flows() as flows:
         told = [one for one in found_in(flows) if one.rule == "beacon"]
         rows = beacons(flows, top_n=1000).table

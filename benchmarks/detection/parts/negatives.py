@@ -24,6 +24,7 @@ def run(job: Job) -> list[tuple[str, str]]:
     """(case, finding) for everything of medium severity or above."""
     lab = Lab(job.seed, job.variant)
     actors = {name: case(lab, rng_for(job.seed, name)) for name, case in CASES.items()}
+    lab.everyday()
     with lab.flows() as flows:
         findings = grave(found_in(flows))
     told = []

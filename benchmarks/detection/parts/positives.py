@@ -63,6 +63,7 @@ def run(job: Job) -> Outcome:
     planted = [one for rule in _known(job.detail) for one in plant(lab, rng, rule, _EACH)]
     for name in rng.permutation(list(CASES))[:_QUIET]:
         CASES[str(name)](lab, rng_for(job.seed, name))
+    lab.everyday()
     with tempfile.TemporaryDirectory() as folder:
         told = parameters_of(planted, Path(folder))
         if lab.later:
