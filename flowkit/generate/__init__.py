@@ -73,7 +73,7 @@ def sample(dest: str | Path) -> GenerateSummary:
     """
     from flowkit.generate.run import checked
 
-    order = checked(dest, 20261102, 24, 44_000, {0: "v5", 1: "v2"}, 60, False, "2026-11-02", "", level=9)
+    order = checked(dest, 20261102, 24, 34_000, {0: "v5", 1: "v2"}, 60, False, "2026-11-02", "", level=9)
     return _run(order, None)
 
 

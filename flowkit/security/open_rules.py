@@ -181,7 +181,11 @@ def _reading(row: Mapping[str, Any], rule: Rule, world: bool, networks: int) -> 
 
 
 def policy_open(flows: Flows) -> list[Finding]:
-    """Findings of `open_rules`, one per rule: medium where dangerous, surer where public; else low."""
+    """Findings of `open_rules`, one per rule: medium where dangerous, surer where public; else low.
+
+    Low too where the rule opens a single port and the internet used it: then `exposed_service` tells how bad that is,
+    and names the rule.
+    """
     inventory = flows.inventory
     if inventory is None or not open_rules(flows).answerable:
         return []
@@ -207,13 +211,14 @@ def _finding(flows: Flows, inventory: Inventory, row: Mapping[str, Any], rule: R
     if rule.protocol != "-1":
         subject["protocol"] = int(rule.protocol)
     world = row["reading"] != "wide ports"
+    told_elsewhere = low == high and row["internet_sources"] > 0
     name = row["group_name"] or row["group_id"]
     what = service(low, int(rule.protocol)) if low == high else row["ports"]
     return Finding(
         id=finding_id("policy_open", {"group_id": row["group_id"], "rule_id": row["rule_id"]}),
         rule="policy_open",
         title=f"Security group {name} lets {'anybody' if world else row['source']} in to {what}",
-        severity=_SEVERITY[row["reading"]],
+        severity="low" if told_elsewhere else _SEVERITY[row["reading"]],
         confidence={"dangerous and public": 0.9, "dangerous": 0.8}.get(row["reading"], 0.6),
         subject=subject,
         first_seen=iso(since_s),
