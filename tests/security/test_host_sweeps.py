@@ -111,6 +111,14 @@ def test_host_sweep_is_quiet_on_a_poller_that_reaches_most_hosts():
     assert host_sweep(flows) == []
 
 
+def test_host_sweep_counts_only_the_balance_of_one_window():
+    # a crawler that meets many hosts at once: which came first, the log does not tell
+    refused = sweep(HOSTS, port=443, step_s=0)
+    answered = [row for place in range(16) for row in session(INSIDE, f"10.0.5.{place + 1}", 443, sport=45_000 + place)]
+    assert readings(flows_of([*refused, *answered, *quiet()])) == ["mostly answered"]
+    assert readings(flows_of([*refused, *answered[:30], *quiet()])) == ["sweep"]  # 40 against 15
+
+
 def test_host_sweep_is_low_for_a_poller_whose_rule_is_missing():
     rows = [
         row
