@@ -15,8 +15,8 @@ def test_a_query_runs_once_and_its_answers_do_not_share_a_table(monkeypatch: pyt
     flows = flows_of(hop("a", "b", 10**9), inventory=inventory())
     first = cost.cross_az(flows)
     ran: list[str] = []
-    real = type(flows).sql
-    monkeypatch.setattr(type(flows), "sql", lambda self, text: ran.append(text) or real(self, text))
+    real = type(flows).arrow
+    monkeypatch.setattr(type(flows), "arrow", lambda self, text: ran.append(text) or real(self, text))
     first.table["billed_bytes"] = 0
     again = cost.cross_az(flows)
     assert ran == []
