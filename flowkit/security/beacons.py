@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flowkit.engines import bind
+from flowkit.engines.ctes import share
 from flowkit.finding import Finding, finding_id, iso
 from flowkit.question import Answer, question
 from flowkit.security.wording import count_of, host, look_up, rows_of, service
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from flowkit.flows import Flows
 
 __all__ = ["beacon", "beacons"]
+
+share("paced", "known_hosts")
 
 #: Fewer calls make no rhythm: of eleven gaps between calls at random, nine lie within half of their median in 0.3 % of
 #: all cases (binomial, 0.35 each, see PACE_SHARE), of six gaps, five do in 2 %.
@@ -114,7 +117,7 @@ WITH starts AS (
          CAST(sum(answered) AS BIGINT) AS answered, max(let_out) AS let_out,
          min(start_s) AS first_s, max(start_s) AS latest_s, max(end_s) AS last_s
   FROM off GROUP BY {_KEY}
-), judged AS (
+), paced AS (
   SELECT t.*, CASE WHEN period_s < $least_windows * $interval_s
                      OR (raw_s < $least_windows * $interval_s AND period_s < $retry_windows * $interval_s)
                      THEN 'too fast to tell'
@@ -128,12 +131,12 @@ WITH starts AS (
   SELECT endpoint_id, min(address) AS address, max(name) AS name, max(aws_service) AS aws_service, min(scope) AS scope,
          min(substr(addr_key, 1, CASE WHEN address LIKE '%:%' THEN 16 ELSE 30 END)) AS block
   FROM addresses GROUP BY endpoint_id
-), known AS (
+), known_hosts AS (
   SELECT h.block, u.dstport, u.protocol, count(DISTINCT u.src_id) AS hosts
   FROM (SELECT DISTINCT {_KEY} FROM starts) u JOIN hosts h ON h.endpoint_id = u.dst_id
   GROUP BY h.block, u.dstport, u.protocol
 ), alike AS (
-  SELECT src_id, dstport, protocol, count(*) AS targets FROM judged WHERE timing = 'steady'
+  SELECT src_id, dstport, protocol, count(*) AS targets FROM paced WHERE timing = 'steady'
   GROUP BY src_id, dstport, protocol
 )
 SELECT CASE WHEN j.timing <> 'steady' THEN j.timing
@@ -146,10 +149,10 @@ SELECT CASE WHEN j.timing <> 'steady' THEN j.timing
        s.address AS srcaddr, s.name AS src_name, d.address AS dstaddr, d.aws_service, j.protocol, j.dstport, j.calls,
        j.period_s, j.off_s, CAST(j.on_pace AS DOUBLE) / (j.calls - 1) AS on_pace_share, j.size_bytes,
        j.off_bytes, CAST(k.hosts AS BIGINT) AS hosts, j.answered, j.first_s, j.last_s$keys
-FROM judged j
+FROM paced j
 JOIN hosts s ON s.endpoint_id = j.src_id
 JOIN hosts d ON d.endpoint_id = j.dst_id
-JOIN known k ON k.block = d.block AND k.dstport = j.dstport AND k.protocol = j.protocol
+JOIN known_hosts k ON k.block = d.block AND k.dstport = j.dstport AND k.protocol = j.protocol
 LEFT JOIN alike a ON a.src_id = j.src_id AND a.dstport = j.dstport AND a.protocol = j.protocol
 ORDER BY CASE WHEN j.timing = 'steady' AND k.hosts <= $most_hosts THEN 0 ELSE 1 END, j.calls DESC, s.address, d.address,
          j.protocol, j.dstport

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flowkit.engines import bind
+from flowkit.engines.ctes import share
 from flowkit.finding import Finding, finding_id, iso
 from flowkit.question import Answer, question
 from flowkit.security.attempts import ATTEMPTS
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from flowkit.flows import Flows
 
 __all__ = ["brute_force", "brute_forced"]
+
+share("login_bins", "login_tries", "login_held", "login_refused")
 
 #: Short conversations of one source with one login. Hydra, Medusa and Ncrack try hundreds; people give up after some.
 MIN_ATTEMPTS = 30
@@ -41,7 +44,7 @@ _KEY = "source, dst_id, dstport"
 _SQL = f"""
 WITH {ATTEMPTS}
 , {LOGINS.strip()}
-, fresh AS (
+, login_bins AS (
   SELECT {_KEY}, max(CASE WHEN wide THEN attempts END) AS hour_attempts,
          max(CASE WHEN wide THEN 0 ELSE attempts END) AS burst_attempts
   FROM (
@@ -56,7 +59,7 @@ WITH {ATTEMPTS}
     SELECT {_KEY}, FALSE, start_s - (start_s + 300) % 600, count(*) FROM shorts GROUP BY {_KEY},
            start_s - (start_s + 300) % 600
   ) AS bins GROUP BY {_KEY}
-), tried AS (
+), login_tries AS (
   SELECT {_KEY}, min(family) AS family, min(srcaddr) AS srcaddr, max(src_name) AS src_name, min(dstaddr) AS dstaddr,
          max(dst_name) AS dst_name, max(inside) AS inside, CAST(count(*) AS BIGINT) AS attempts,
          count(DISTINCT start_s - start_s % 3600) AS hours, min(start_s) AS first_s, max(end_s) AS last_s,
@@ -65,23 +68,23 @@ WITH {ATTEMPTS}
          CAST(max(CASE WHEN place * 2 <= shorts + 1 THEN size_bytes END) AS BIGINT) AS p50_bytes,
          CAST(max(CASE WHEN place * 4 <= 3 * shorts + 3 THEN size_bytes END) AS BIGINT) AS p75_bytes
   FROM shorts GROUP BY {_KEY} HAVING count(*) >= $min_attempts
-), held AS (
+), login_held AS (
   SELECT l.source, l.dst_id, l.dstport, min(l.start_s) AS login_s, max(l.end_s) AS logout_s,
          CAST(max(l.size_bytes) AS BIGINT) AS login_bytes
   FROM logins l
-  JOIN tried t ON t.source = l.source AND t.dst_id = l.dst_id AND t.dstport = l.dstport
+  JOIN login_tries t ON t.source = l.source AND t.dst_id = l.dst_id AND t.dstport = l.dstport
   WHERE l.start_s >= t.enough_s AND ((l.size_bytes >= $session_bytes AND l.size_bytes >= $session_times * t.p50_bytes)
     OR l.end_s - l.start_s > $short_s)
   GROUP BY l.source, l.dst_id, l.dstport
-), turned AS (
+), login_refused AS (
   SELECT a.source, a.dst_id, a.dstport, CAST(count(*) AS BIGINT) AS attempts
   FROM attempts a
-  JOIN tried t ON t.source = a.source AND t.dst_id = a.dst_id AND t.dstport = a.dstport
+  JOIN login_tries t ON t.source = a.source AND t.dst_id = a.dst_id AND t.dstport = a.dstport
   WHERE a.protocol = 6 AND a.answered = 1 AND (a.fwd_packets < $asked_packets OR a.rev_packets < $answered_packets
     OR (a.dstport IN $key_exchange_ports AND a.fwd_bytes + a.rev_bytes < $least_bytes))
   GROUP BY a.source, a.dst_id, a.dstport
 ), alike AS (
-  SELECT dst_id, dstport, count(*) AS sources FROM tried GROUP BY dst_id, dstport
+  SELECT dst_id, dstport, count(*) AS sources FROM login_tries GROUP BY dst_id, dstport
 )
 SELECT CASE
          WHEN (t.p75_bytes - t.p25_bytes) * 100 > $spread_percent * t.p50_bytes THEN 'varied'
@@ -100,11 +103,11 @@ SELECT CASE
        COALESCE(u.attempts, 0) AS turned_away, CAST(f.hour_attempts AS BIGINT) AS most_in_an_hour, t.p50_bytes,
        t.p75_bytes - t.p25_bytes AS spread_bytes,
        h.login_bytes, h.login_s AS login_start_s, h.logout_s AS login_end_s, t.first_s, t.last_s$keys
-FROM tried t
-JOIN fresh f ON f.source = t.source AND f.dst_id = t.dst_id AND f.dstport = t.dstport
+FROM login_tries t
+JOIN login_bins f ON f.source = t.source AND f.dst_id = t.dst_id AND f.dstport = t.dstport
 JOIN alike n ON n.dst_id = t.dst_id AND n.dstport = t.dstport
-LEFT JOIN turned u ON u.source = t.source AND u.dst_id = t.dst_id AND u.dstport = t.dstport
-LEFT JOIN held h ON h.source = t.source AND h.dst_id = t.dst_id AND h.dstport = t.dstport
+LEFT JOIN login_refused u ON u.source = t.source AND u.dst_id = t.dst_id AND u.dstport = t.dstport
+LEFT JOIN login_held h ON h.source = t.source AND h.dst_id = t.dst_id AND h.dstport = t.dstport
 ORDER BY CASE WHEN t.inside THEN 1 ELSE 0 END, t.attempts DESC, t.srcaddr, t.dstaddr, t.dstport
 LIMIT $top_n
 """

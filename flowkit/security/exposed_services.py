@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit import policy
 from flowkit.engines import bind
+from flowkit.engines.ctes import share
 from flowkit.finding import Finding, finding_id, iso
 from flowkit.question import Answer, question
 from flowkit.security.attempts import ATTEMPTS
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["exposed_service", "exposed_services"]
 
+share("exposed_ports", "exposed_refused")
+
 # `neighbourhoods`: sources by /16 (IPv4) or /32 (IPv6), so that one office with many addresses counts once.
 _SQL = f"""
 WITH {ATTEMPTS}
@@ -32,7 +35,7 @@ WITH {ATTEMPTS}
   FROM attempts a
   JOIN (SELECT endpoint_id, min(addr_key) AS addr_key FROM addresses GROUP BY endpoint_id) k ON k.endpoint_id = a.src_id
   WHERE NOT a.inside AND a.target_inside
-), services AS (
+), exposed_ports AS (
   SELECT dst_id, protocol, dstport, min(dstaddr) AS dstaddr, max(dst_name) AS dst_name, max(dst_role) AS dst_role,
          max(dst_interface_id) AS interface_id, CAST(count(DISTINCT srcaddr) AS BIGINT) AS sources,
          CAST(count(DISTINCT neighbourhood) AS BIGINT) AS neighbourhoods, CAST(count(*) AS BIGINT) AS answered,
@@ -40,7 +43,7 @@ WITH {ATTEMPTS}
          CAST(sum(rev_bytes) AS BIGINT) AS sent_bytes, min(start_s) AS first_s, max(end_s) AS last_s
   FROM outside WHERE answered = 1 AND rev_packets > 0
   GROUP BY dst_id, protocol, dstport
-), refused AS (
+), exposed_refused AS (
   SELECT dst_id, protocol, dstport, CAST(count(*) AS BIGINT) AS refused FROM outside WHERE answered = 0 GROUP BY dst_id,
          protocol, dstport
 )
@@ -49,8 +52,8 @@ SELECT CASE WHEN COALESCE(s.dst_role, '') IN ('nat_gateway', 'regional_nat_gatew
        k.service, s.dstaddr, s.dst_name, s.dst_role AS role, s.interface_id, s.protocol, s.dstport, s.sources,
        s.neighbourhoods,
        s.answered, s.used, COALESCE(r.refused, 0) AS refused, s.sent_bytes, s.first_s, s.last_s$keys
-FROM services s
-LEFT JOIN refused r ON r.dst_id = s.dst_id AND r.protocol = s.protocol AND r.dstport = s.dstport
+FROM exposed_ports s
+LEFT JOIN exposed_refused r ON r.dst_id = s.dst_id AND r.protocol = s.protocol AND r.dstport = s.dstport
 LEFT JOIN service_ports k ON k.port = s.dstport AND k.protocol = s.protocol
 ORDER BY s.sources DESC, s.answered DESC, s.dstaddr, s.protocol, s.dstport
 LIMIT $top_n

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from flowkit.security.flood_traffic import BIN_S, FLOOD_TRAFFIC
+from flowkit.engines.ctes import share
+from flowkit.security.flood_traffic import BIN_S, COUNTS, FLOOD_TRAFFIC
 
 __all__ = ["FLOODS", "MANY_SOURCES"]
+
+share("flood_rows")
 
 # What makes a flood, per target (of SYNs: target and port) in ten minutes. Reasons:
 # - SYN: 1,000 that lead to nothing, from 50 sources or more, or 2,000 from fewer (three a second, all the time; a
@@ -59,8 +62,8 @@ WITH {FLOOD_TRAFFIC.strip()}
   FROM keyed k JOIN loud l ON {_on("l", "k", "bin_s")}
   GROUP BY k.kind, k.key_id, k.key_port, k.bin_s, k.other_id
 ), talk AS (
-  SELECT DISTINCT src_id, dst_id, dstport FROM calls
-  WHERE state = 'answered' AND fwd_packets >= 3 AND rev_packets >= 2
+  SELECT DISTINCT src_id, dst_id, dstport FROM conversations c
+  WHERE {COUNTS} AND state = 'answered' AND fwd_packets >= 3 AND rev_packets >= 2
     AND (fwd_bytes > 64 * fwd_packets OR rev_bytes > 64 * rev_packets) AND protocol IN (6, 17)
 ), partners AS (
   SELECT src_id AS one, dst_id AS other FROM talk UNION SELECT dst_id, src_id FROM talk
@@ -132,7 +135,7 @@ WITH {FLOOD_TRAFFIC.strip()}
   JOIN (SELECT * FROM counted UNION ALL SELECT p.* FROM pairs p JOIN read n ON {_on("n", "p", "bin_s")}
         WHERE n.reading = 'known peers') p ON {_on("p", "r", "bin_s")}
   GROUP BY b.reading, r.kind, r.key_id, r.key_port
-), listed AS (
+), flood_rows AS (
   SELECT t.reading, t.kind, CASE WHEN t.kind = 'reflected' OR t.ours THEN 'source' ELSE 'victim' END AS role,
          CASE WHEN t.kind = 'reflected' THEN k.address WHEN t.others = 1 THEN o.address END AS srcaddr,
          CASE WHEN t.kind = 'reflected' THEN k.name WHEN t.others = 1 THEN o.name END AS src_name,
@@ -149,8 +152,9 @@ WITH {FLOOD_TRAFFIC.strip()}
          CASE WHEN count(DISTINCT c.src_id) = 1 THEN max(c.src_name) END,
          6, 0, c.dst_id, c.dstport, count(DISTINCT c.src_id), sum(c.rev_packets), sum(c.rev_bytes), 0,
          sum(c.rev_packets), 0, min(c.start_s), max(c.end_s)
-  FROM calls c
-  WHERE c.state = 'backscatter' AND c.src_scope IN ('vpc', 'private') AND c.dst_scope IN ('public', 'aws')
+  FROM conversations c
+  WHERE {COUNTS} AND c.protocol IN (1, 6, 17, 58) AND c.state = 'backscatter'
+    AND c.src_scope IN ('vpc', 'private') AND c.dst_scope IN ('public', 'aws')
   GROUP BY c.dst_id, c.dstport
   HAVING sum(c.rev_packets) >= {_BACKSCATTER} AND max(c.end_s) - min(c.start_s) >= 60
 )
@@ -159,7 +163,7 @@ SELECT reading, kind, role, srcaddr, src_name, dstaddr, dst_name, protocol,
        CAST(others AS BIGINT) AS peers, CAST(packets AS BIGINT) AS packets, CAST(bytes AS BIGINT) AS bytes,
        CAST(refused AS DOUBLE) / packets AS refused_share, CAST(peak AS DOUBLE) / {BIN_S} AS peak_pps,
        CAST(middle AS DOUBLE) / {BIN_S} AS usual_pps, first_s, last_s$keys
-FROM listed
+FROM flood_rows
 ORDER BY CASE reading WHEN 'flood' THEN 0 WHEN 'both ways' THEN 1 ELSE 2 END, packets DESC, kind, key_id, key_port
 LIMIT $top_n
 """

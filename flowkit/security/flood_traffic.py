@@ -16,7 +16,7 @@ longer is spread evenly, so that a long stream weighs what it sends in ten minut
 
 from __future__ import annotations
 
-__all__ = ["AMPLIFIERS", "BIN_S", "FLOOD_TRAFFIC"]
+__all__ = ["AMPLIFIERS", "BIN_S", "COUNTS", "FLOOD_TRAFFIC"]
 
 #: UDP ports whose answers can be much larger than the question. Source: Rossow, "Amplification Hell", NDSS 2014; CISA
 #: alert TA14-017A (amplification factors from 3.8 to 51,000).
@@ -57,19 +57,21 @@ _OPEN = """(c.state = 'half_open' OR (c.state = 'answered' AND c.rev_packets > 0
        AND COALESCE(c.rev_flags % 2, 0) = 0
        AND COALESCE(c.rev_flags % 8, 0) < 4))"""
 
+COUNTS = """c.leg = '' AND c.in_period AND (c.late_rejects = 0 OR c.rejected OR c.rev_packets > 0)
+    AND c.src_scope IN ('vpc', 'private', 'public', 'aws') AND c.dst_scope IN ('vpc', 'private', 'public', 'aws')"""
+
 # What has no answer is told by its packets alone: an answer that nobody asked for turns the ends of a conversation
 # around.
 FLOOD_TRAFFIC = f"""
 calls AS (
   SELECT c.* FROM conversations c
-  WHERE c.leg = '' AND c.in_period AND c.protocol IN (1, 6, 17, 58)
-    AND c.src_scope IN ('vpc', 'private', 'public', 'aws') AND c.dst_scope IN ('vpc', 'private', 'public', 'aws')
-    AND (c.late_rejects = 0 OR c.rejected OR c.rev_packets > 0)
+  WHERE {COUNTS} AND c.protocol IN (1, 17, 58)
 ), sent AS (
   SELECT 'syn' AS kind, {_sent("src")},
          c.fwd_flags IS NULL AND c.fwd_packets = 1 AND c.rev_packets = 1 AS mild, FALSE AS unsure
-  FROM calls c
-  WHERE c.protocol = 6 AND c.fwd_packets > 0 AND c.fwd_bytes <= 64 * c.fwd_packets AND c.initiator_by <> 'unknown'
+  FROM conversations c
+  WHERE {COUNTS} AND c.protocol = 6 AND c.fwd_packets > 0
+    AND c.fwd_bytes <= 64 * c.fwd_packets AND c.initiator_by <> 'unknown'
     AND ({_ALONE} OR {_OPEN})
   UNION ALL
   SELECT CASE WHEN c.srcport {_AMPLIFIER} AND c.src_scope {_OUTSIDE} AND c.dst_scope {_OURS} THEN 'amplified'

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowkit.engines import bind
+from flowkit.engines.ctes import share
 from flowkit.question import Answer, question
 from flowkit.security.wording import rows_of
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from flowkit.flows import Flows
 
 __all__ = ["misconfigured", "rejected_reasons"]
+
+share("read_as")
 
 # `sources`: how many doors a source was refused at, to know those who search. `answering`: services that answered
 # somebody else, to know those who are kept out of what others may use.
