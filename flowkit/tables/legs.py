@@ -30,8 +30,7 @@ def or_flags(flags: str, bits: Sequence[int]) -> str:
 # `leg`: 0 counts; 1 inner and 2 outer leg of a NAT gateway whose packet addresses are not logged; 3 outer leg of one
 # whose
 # are, so that its inner legs tell the same bytes; 4 traffic wrapped for a gateway load balancer.
-_LEGS = """
-WITH placed AS (
+_PLACED = """
   SELECT i.observer_id, r.record_kind, COALESCE(r.protocol, 255) AS protocol, COALESCE(r.srcport, 0) AS srcport,
          COALESCE(r.dstport, 0) AS dstport, COALESCE(r.bytes, 0) AS bytes, COALESCE(r.packets, 0) AS packets,
          COALESCE(r.start_s, 0) AS start_s, COALESCE(r.end_s, r.start_s, 0) AS end_s, r.tcp_flags AS flags,
@@ -44,7 +43,10 @@ WITH placed AS (
          COALESCE(r.tgw_src_vpc_id, i.network) AS src_net, COALESCE(r.tgw_dst_vpc_id, i.network) AS dst_net
   FROM records r JOIN all_interfaces i ON i.observer = r.observer$joins
   WHERE r.status = 'OK' AND r.srcaddr IS NOT NULL AND r.dstaddr IS NOT NULL$where
-), ends AS (
+"""
+
+_LEGS = """
+WITH placed AS ($placed), ends AS (
   SELECT p.*, (s.endpoint_id + d.endpoint_id) % $shares AS share,
          s.endpoint_id * 65536 + p.srcport AS src_end, d.endpoint_id * 65536 + p.dstport AS dst_end,
          s.interface_id AS src_owner, d.interface_id AS dst_owner, s.scope IN ('vpc', 'private') AS src_inside,
@@ -83,13 +85,20 @@ def legs_sql(*, shares: int, late: bool, overlap: bool, from_s: int | None, to_s
     where = ELECTED_WHERE if overlap else ""
     if from_s is not None:
         where += bind("\n    AND r.start_s >= $from_s AND r.start_s < $to_s", from_s=from_s, to_s=to_s)
-    return (
-        _LEGS.replace("$direction", DIRECTION)
-        .replace("$joins", (LATE_JOIN if late else "") + (ELECTED_JOIN if overlap else ""))
-        .replace("$where", where)
-        .replace("$late", "l.observer IS NOT NULL" if late else "FALSE")
-        .replace("$shares", str(int(shares)))
-    )
+
+    def placed(which: str, late_join: str, late: str) -> str:
+        return (
+            _PLACED.replace("$direction", DIRECTION)
+            .replace("$joins", late_join + (ELECTED_JOIN if overlap else ""))
+            .replace("$where", which + where)
+            .replace("$late", late)
+        )
+
+    both = placed("", "", "FALSE")
+    if late:  # only REJECTs can be late: the many others are spared the join
+        both = placed("\n    AND COALESCE(r.action, '') <> 'REJECT'", "", "FALSE") + "UNION ALL"
+        both += placed("\n    AND r.action = 'REJECT'", LATE_JOIN, "l.observer IS NOT NULL")
+    return _LEGS.replace("$placed", both).replace("$shares", str(int(shares)))
 
 
 # Those of one share that count. Rule 3: a transit gateway's records tell what interfaces told already, unless no

@@ -177,13 +177,24 @@ def flows_sql(*, late: bool, overlap: bool, since_s: int | None, until_s: int | 
     period = ""
     if since_s is not None:
         period = bind("\n  AND r.start_s >= $since_s AND r.start_s < $until_s", since_s=since_s, until_s=until_s)
+
+    def of(which: str, late_join: str, late: str) -> str:
+        return (
+            _FLOWS.replace("$direction", DIRECTION)
+            .replace("$late_join", late_join)
+            .replace("$elected_join", ELECTED_JOIN if overlap else "")
+            .replace("$late", late)
+            .replace("$period", f"{which}{period}")
+            .replace("$elected", ELECTED_WHERE if overlap else "")
+        )
+
+    if not late:
+        return of("", "", "FALSE")
+    # Only REJECTs can be late: the many others are spared the join.
     return (
-        _FLOWS.replace("$direction", DIRECTION)
-        .replace("$late_join", LATE_JOIN if late else "")
-        .replace("$elected_join", ELECTED_JOIN if overlap else "")
-        .replace("$late", "l.observer IS NOT NULL" if late else "FALSE")
-        .replace("$period", period)
-        .replace("$elected", ELECTED_WHERE if overlap else "")
+        of("\n  AND COALESCE(r.action, '') <> 'REJECT'", "", "FALSE")
+        + "UNION ALL"
+        + of("\n  AND r.action = 'REJECT'", LATE_JOIN, "l.observer IS NOT NULL")
     )
 
 
