@@ -22,13 +22,13 @@ _TIMES = 25
 _ONLY_READ = """
 import sys
 from flowkit.opening import objects_of
-from flowkit.parse import read_object
+from flowkit.parse import read_together
 rows = 0
 def sink(batch):
     global rows
     rows += len(batch)
-for number, each in enumerate(objects_of(sys.argv[1])):
-    read_object(each, sink, object_id=number)
+for _ in read_together(enumerate(objects_of(sys.argv[1])), sink):
+    pass
 print(rows)
 """
 

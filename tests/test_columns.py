@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,7 +11,7 @@ import pyarrow.parquet as pq
 
 from flowkit.parse import read_object
 from flowkit.store.columns import joined, parquet_writer, plain
-from tests.reading import LINE, V2, lines, object_of
+from tests.reading import LINE, NODATA, V2, lines, object_of
 
 OTHER = LINE.replace("10.0.0.1", "10.0.0.9")
 
@@ -67,3 +69,23 @@ def test_numbers_keep_their_least_and_greatest_value_and_text_does_not(tmp_path:
     starts = column(file, "start_s").statistics
     assert (starts.min, starts.max) == (1699999940, 1700000000)
     assert column(file, "srcaddr").statistics is None
+
+
+_INGEST = """
+import sys
+from pathlib import Path
+from flowkit import store
+from flowkit.sources import resolve
+done = store.ingest(sys.argv[1], resolve(sys.argv[2]))
+print(done.records, "pandas" in sys.modules)
+"""
+
+
+def test_reading_into_a_store_does_not_import_pandas(tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    texts = lines(V2, LINE, OTHER.replace("10.0.0.2", "2001:DB8::1"), NODATA)
+    for name in ("a", "b", "c"):
+        (logs / f"123456789012_vpcflowlogs_us-east-1_fl-0{name}_20231114T2215Z_0a1b2c3d.log").write_text(texts)
+    command = [sys.executable, "-c", _INGEST, str(tmp_path / "store"), str(logs)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "6 False\n"

@@ -79,7 +79,8 @@ def test_a_store_answers_as_the_logs_themselves_do(logs, kept):
 
 
 def test_what_is_known_is_not_read_again(logs, kept, monkeypatch):
-    monkeypatch.setattr(parse, "read_object", lambda *_, **__: pytest.fail("read again"))
+    for reading in ("read_object", "read_together"):
+        monkeypatch.setattr(parse, reading, lambda *_, **__: pytest.fail("read again"))
     done = store.ingest(kept, resolve(str(logs)))
     assert (done.objects, done.new, done.unchanged, done.records) == (8, 0, 8, 0)
 

@@ -14,6 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowkit.parse.arrays import number_array, text_array, true_at
+
 __all__ = ["address", "addresses"]
 
 _MAPPED = "00000000000000000000ffff"
@@ -44,26 +46,26 @@ def addresses(values: pa.StringArray, *, keyed: bool) -> tuple[pa.StringArray, p
     The keys are left out unless `keyed`.
     """
     longer = pc.match_substring(values, ":")
-    at = np.flatnonzero(longer)
+    at = true_at(longer)
     octets = _ipv4_octets(values.filter(pc.invert(longer)) if len(at) else values)
     if octets is None:
         return None
     keys = _ipv4_keys(octets) if keyed else None
     if not len(at):
         return values, keys
-    written = values.take(pa.array(at)).to_pylist()
+    written = values.take(number_array(at)).to_pylist()
     known = [_ipv6(text) for text in written]
     if None in known:
         return None
     meant = [one[0] for one in known if one]
-    texts = values if meant == written else pc.replace_with_mask(values, longer, pa.array(meant, pa.string()))
+    forms = values if meant == written else pc.replace_with_mask(values, longer, text_array(meant))
     if keys is None:
-        return texts, None
+        return forms, None
     places = np.empty(len(values), dtype=np.int64)
     places[at] = np.arange(len(at)) + len(keys)
-    places[np.flatnonzero(pc.invert(longer))] = np.arange(len(keys))
-    both = pa.concat_arrays([keys, pa.array([one[1] for one in known if one], pa.string())])
-    return texts, both.take(pa.array(places))
+    places[true_at(pc.invert(longer))] = np.arange(len(keys))
+    both = pa.concat_arrays([keys, text_array([one[1] for one in known if one])])
+    return forms, both.take(number_array(places))
 
 
 #: The same addresses come in block after block.

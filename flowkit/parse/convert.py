@@ -7,21 +7,24 @@ value. On any doubt the answer is None, and the slow path (`explain`) looks at e
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
 from flowkit.envelopes.streams import MAX_LINE
 from flowkit.parse.addresses import addresses
+from flowkit.parse.arrays import indices_of, number_array, same_text, text_array
 from flowkit.parse.explain import decoded_tag
 from flowkit.parse.layout import ADDRESSES, CHOICES, LATEST_S, LIMITS, STATUS_KINDS, TAGS, TEXT, TIMES, Layout
 
-__all__ = ["Batch", "finished", "from_text"]
+__all__ = ["Batch", "Kinds", "Origin", "finished", "from_text", "newlines"]
 
 _PARSE = pcsv.ParseOptions(delimiter=" ", quote_char=False, double_quote=False, newlines_in_values=False)
 #: More than any block, so that each is read as one.
@@ -29,17 +32,31 @@ _ONE_BLOCK = 2**30
 _NEWLINE = ord("\n")
 #: Arrow reads `0x1f` as a number; a flow log never means one.
 _HEX_NUMBER = re.compile(rb"(?:^|[ \n])0[xX]")
-_KIND_OF_STATUS = pa.array(list(STATUS_KINDS)), pa.array(list(STATUS_KINDS.values()))
+_KIND_OF_STATUS = text_array(list(STATUS_KINDS)), text_array(list(STATUS_KINDS.values()))
+
+
+class Origin(NamedTuple):
+    """Rows that follow each other and are of one object."""
+
+    object_id: int
+    flow_log_id: str
+    rows: int
+
+
+class Kinds(NamedTuple):
+    """How many rows are records, NODATA and SKIPDATA."""
+
+    records: int
+    nodata: int = 0
+    skipdata: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Good rows in their final form, and how many of them are records, NODATA and SKIPDATA."""
+    """Good rows in their final form, and what kinds they are, for each origin."""
 
     rows: pa.RecordBatch
-    records: int
-    nodata: int
-    skipdata: int
+    kinds: list[Kinds]
 
 
 def from_text(block: bytes, layout: Layout, at: int = 0) -> dict[str, pa.Array] | None:
@@ -56,7 +73,7 @@ def from_text(block: bytes, layout: Layout, at: int = 0) -> dict[str, pa.Array] 
     if any(block.find(b"\n", at, at + half) < 0 for at in range(0, len(block) - half, half)):
         return None
     text = np.frombuffer(block, dtype=np.uint8, offset=at)
-    lines = np.count_nonzero(text == _NEWLINE) + (not block.endswith(b"\n"))
+    lines = newlines(text) + (not block.endswith(b"\n"))
     read, convert = _options(layout)
     try:
         table = pcsv.read_csv(
@@ -69,6 +86,11 @@ def from_text(block: bytes, layout: Layout, at: int = 0) -> dict[str, pa.Array] 
     return {column: _whole(table[column]) for column in table.column_names}
 
 
+def newlines(text: npt.NDArray[np.uint8]) -> int:
+    """How many bytes of a text are newlines."""
+    return int(np.count_nonzero(text == _NEWLINE))
+
+
 @lru_cache(maxsize=256)
 def _options(layout: Layout) -> tuple[pcsv.ReadOptions, pcsv.ConvertOptions]:
     read = pcsv.ReadOptions(use_threads=False, block_size=_ONE_BLOCK, column_names=list(layout.columns))
@@ -79,9 +101,10 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def finished(arrays: Mapping[str, pa.Array], layout: Layout, *, flow_log_id: str, object_id: int) -> Batch | None:
+def finished(arrays: Mapping[str, pa.Array], layout: Layout, origins: Sequence[Origin]) -> Batch | None:
     """Check the values of whole columns and put them into their final form; None on any doubt.
 
+    `origins` says whose the rows are, in their order, all of them.
     Times in milliseconds become seconds, addresses take their one form, tags are percent-decoded once.
     """
     count = len(next(iter(arrays.values())))
@@ -95,8 +118,8 @@ def finished(arrays: Mapping[str, pa.Array], layout: Layout, *, flow_log_id: str
         elif column in ADDRESSES:
             good, keys[column] = _address(values, keyed=column in ("srcaddr", "dstaddr"))
         elif column in TAGS:
-            texts = pa.array([decoded_tag(text) for text in values.dictionary.to_pylist()], pa.string())
-            good = _renamed(values, texts) if _none_empty(values.dictionary) else None
+            decoded = text_array([decoded_tag(text) for text in values.dictionary.to_pylist()])
+            good = _renamed(values, decoded) if _none_empty(values.dictionary) else None
         elif column in CHOICES:
             good = values if set(values.dictionary.to_pylist()) <= CHOICES[column] else None
         else:
@@ -108,14 +131,37 @@ def finished(arrays: Mapping[str, pa.Array], layout: Layout, *, flow_log_id: str
     found["src_key"] = keys.get("srcaddr", none)
     found["dst_key"] = keys.get("dstaddr", none)
     found["record_kind"] = _record_kinds(found, layout, count)
-    found["row_kind"] = _same("record", count) if kinds is None else kinds.dictionary_encode()
-    found["flow_log_id"] = _same(flow_log_id, count)
-    found["object_id"] = pa.repeat(pa.scalar(object_id, pa.int64()), count)
+    found["row_kind"] = row_kinds = same_text("record", count) if kinds is None else kinds.dictionary_encode()
+    found["flow_log_id"] = _flow_log_ids(origins)
+    found["object_id"] = number_array(_spread([one.object_id for one in origins], origins))
     rows = pa.RecordBatch.from_arrays([found[name] for name in layout.schema.names], schema=layout.schema)
     if kinds is None:
-        return Batch(rows, count, 0, 0)
-    counts = {item["values"]: item["counts"] for item in pc.value_counts(kinds).to_pylist()}
-    return Batch(rows, counts.get("record", 0), counts.get("nodata", 0), counts.get("skipdata", 0))
+        return Batch(rows, [Kinds(one.rows) for one in origins])
+    return Batch(rows, _counted(row_kinds, origins))
+
+
+def _spread(values: Sequence[int], origins: Sequence[Origin]) -> npt.NDArray[np.int64]:
+    """A value for each origin, as often as that has rows."""
+    return np.repeat(np.array(values, dtype=np.int64), [one.rows for one in origins])
+
+
+def _flow_log_ids(origins: Sequence[Origin]) -> pa.DictionaryArray:
+    places = {name: place for place, name in enumerate(dict.fromkeys(one.flow_log_id for one in origins))}
+    numbered = _spread([places[one.flow_log_id] for one in origins], origins).astype(np.int32)
+    return pa.DictionaryArray.from_arrays(number_array(numbered), text_array(list(places)))
+
+
+def _counted(kinds: pa.DictionaryArray, origins: Sequence[Origin]) -> list[Kinds]:
+    """The kinds of the rows of each origin."""
+    names = kinds.dictionary.to_pylist()
+    owners = _spread(range(len(origins)), origins)
+    cells = owners * len(names) + indices_of(kinds)
+    table = np.bincount(cells, minlength=len(origins) * len(names)).reshape(len(origins), len(names))
+    columns = [
+        table[:, names.index(name)].tolist() if name in names else [0] * len(origins)
+        for name in ("record", "nodata", "skipdata")
+    ]
+    return [Kinds(*counts) for counts in zip(*columns, strict=True)]
 
 
 def _row_kinds(arrays: Mapping[str, pa.Array], layout: Layout, count: int) -> pa.Array | None:
@@ -166,22 +212,17 @@ def _address(values: pa.DictionaryArray, *, keyed: bool) -> tuple[pa.Array | Non
     known = addresses(distinct, keyed=keyed)
     if known is None:
         return None, None
-    texts, keys = known
-    if texts is distinct:  # as nearly always
+    written, keys = known
+    if written is distinct:  # as nearly always
         return values, None if keys is None else pa.DictionaryArray.from_arrays(values.indices, keys)
-    return _renamed(values, texts), None if keys is None else _renamed(values, keys)
+    return _renamed(values, written), None if keys is None else _renamed(values, keys)
 
 
-def _renamed(values: pa.DictionaryArray, texts: pa.StringArray) -> pa.DictionaryArray:
+def _renamed(values: pa.DictionaryArray, others: pa.StringArray) -> pa.DictionaryArray:
     """A column with other texts in the place of its distinct values; two of them may become one."""
-    if pc.count_distinct(texts).as_py() < len(texts):
-        return pc.take(texts, values.indices).dictionary_encode()
-    return pa.DictionaryArray.from_arrays(values.indices, texts)
-
-
-def _same(text: str, count: int) -> pa.DictionaryArray:
-    """The same text in every row."""
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, dtype=np.int32)), pa.array([text]))
+    if pc.count_distinct(others).as_py() < len(others):
+        return pc.take(others, values.indices).dictionary_encode()
+    return pa.DictionaryArray.from_arrays(values.indices, others)
 
 
 def _none_empty(values: pa.StringArray) -> bool:
@@ -195,9 +236,9 @@ def _none_empty(values: pa.StringArray) -> bool:
 def _record_kinds(found: Mapping[str, pa.Array], layout: Layout, count: int) -> pa.Array:
     """Who took the record: an interface, a regional NAT gateway, or a transit gateway."""
     if layout.transit:
-        return _same("transit_gateway", count)
+        return same_text("transit_gateway", count)
     if "resource_id" not in found:
-        return _same("interface", count)
+        return same_text("interface", count)
     resources = found["resource_id"]
     regional = pc.fill_null(pc.take(pc.starts_with(resources.dictionary, "nat-"), resources.indices), False)
     if "interface_id" in found:

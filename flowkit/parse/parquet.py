@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from flowkit.fields import FIELDS
 from flowkit.formats import DERIVED_COLUMNS, field_name
 from flowkit.ledger import LedgerRow
+from flowkit.parse.arrays import text_array
 from flowkit.parse.explain import arrays_of, why_bad
 from flowkit.parse.layout import TIMES, Layout, layout_of
 from flowkit.parse.tally import Tally
@@ -150,7 +151,7 @@ def _digits(values: pa.Array) -> pa.Array | None:
     return texts if pc.all(pc.match_substring_regex(texts, r"^[0-9]+$")).as_py() is not False else None
 
 
-_NULL_TEXTS = pa.array(sorted(_NULLS))
+_NULL_TEXTS = text_array(sorted(_NULLS))
 
 
 def _nulls_of(column: str) -> pa.Array:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from flowkit.formats import KeyInfo, parse_format
 from flowkit.ledger import LedgerRow, Sample
-from flowkit.parse.convert import finished
+from flowkit.parse.convert import Kinds, Origin, finished
 from flowkit.parse.layout import Layout, layout_of
 
 __all__ = ["Sink", "Tally", "wanted_layout", "without_export_time"]
@@ -57,16 +57,21 @@ class Tally:
 
     def good(self, arrays: Mapping[str, pa.Array], layout: Layout) -> bool:
         """Hand on whole columns if every value of them is good; False, and nothing done, otherwise."""
-        batch = finished(arrays, layout, flow_log_id=self.hints.flow_log_id, object_id=self.object_id)
+        count = len(next(iter(arrays.values())))
+        batch = finished(arrays, layout, [Origin(self.object_id, self.hints.flow_log_id, count)])
         if batch is None:
             return False
-        self.records += batch.records
-        self.nodata += batch.nodata
-        self.skipdata += batch.skipdata
-        self.account_id = self.account_id or _first(batch.rows, "account_id")
-        self.region = self.region or _first(batch.rows, "region")
+        self.take(batch.kinds[0], batch.rows)
         self.sink(batch.rows)
         return True
+
+    def take(self, kinds: Kinds, rows: pa.RecordBatch) -> None:
+        """Count good rows, and learn from them whose they are."""
+        self.records += kinds.records
+        self.nodata += kinds.nodata
+        self.skipdata += kinds.skipdata
+        self.account_id = self.account_id or _first(rows, "account_id")
+        self.region = self.region or _first(rows, "region")
 
     def how_to_pass_the_format(self) -> str:
         """What is wrong with an object whose format nobody states, and what to do."""

@@ -19,6 +19,7 @@ __all__ = ["TextReader"]
 #: A block in which something is doubtful is halved down to this size, so that one bad line costs a thousand slow ones.
 _SMALL = 128 * 1024
 _FIRST = 50
+_LONGEST_HEADER = 16 * 1024
 _BETWEEN = re.compile(r"[ \t]+")
 #: Values that hardly occur but in flow logs, and those that occur in them too.
 _TELLING = re.compile(
@@ -48,7 +49,22 @@ class TextReader:
             tally.bad(block.reason, block.text)
             return
         tally.text_bytes += len(block)
-        at = 0
+        self.rest(block, 0)
+
+    def begins(self, block: bytes) -> bool:
+        """Whether the first line of the object, with which `block` begins, is plainly a header line."""
+        line = block[: block.find(b"\n", 0, _LONGEST_HEADER) + 1].removesuffix(b"\n").removesuffix(b"\r")
+        return line.isascii() and line[:1].isalpha() and as_header(line.decode().split(" ")) is not None
+
+    def begin(self, block: bytes) -> int:
+        """Count a block, and of its lines the header line with which it begins; where the next line begins."""
+        self._tally.text_bytes += len(block)
+        at = block.find(b"\n") + 1
+        self._slowly(block[:at])
+        return at
+
+    def rest(self, block: bytes, at: int) -> None:
+        """Count and hand on the whole lines of a block, itself counted before, from byte `at` on."""
         while self._layout is None and at < len(block):
             end = block.find(b"\n", at) + 1 or len(block)
             self._slowly(block[at:end])

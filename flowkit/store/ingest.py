@@ -18,7 +18,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,13 @@ def _hour(each: Object) -> int | None:
     return None if slot_s is None else slot_s // HOUR_S * HOUR_S
 
 
+def _arrival(numbered: tuple[int, Object]) -> tuple[int | None, int]:
+    """The same for objects of one hour; of those that do not say when they arrived, each has its own."""
+    object_id, each = numbered
+    hour_s = _hour(each)
+    return (None, object_id) if hour_s is None else (hour_s, 0)
+
+
 class _Reading:
     """One run: how lines are read, and what was done so far."""
 
@@ -158,7 +165,7 @@ class _Reading:
 
     def _read(self, wanted: Sequence[Object], folder: Path, first_id: int) -> tuple[list[Known], list[Staged]]:
         """Read objects into staged files, one thread a core, a stretch of objects each."""
-        from flowkit.parse import read_object
+        from flowkit.parse import read_together
 
         workers = max(1, min(os.cpu_count() or 1, len(wanted)))
         progress = [0, 0]
@@ -168,18 +175,20 @@ class _Reading:
 
         def stretch(worker: int, taken: Iterator[tuple[int, Object]]) -> tuple[list[Known], list[Staged]]:
             found = []
+            first = bounds[worker]
+            numbered = ((first_id + first + at, each) for at, each in taken)
             with Parts(folder, f"{worker:02d}") as parts:
-                for at, each in taken:
-                    object_id = first_id + bounds[worker] + at
-                    parts.begin(_hour(each))
-                    row = read_object(
-                        each, parts.add, log_format=self._log_format, described=self._described, object_id=object_id
-                    )
-                    state = "retry" if row.status == "unreadable" or row.unreached else "read"
-                    found.append(Known(object_id, each.uri, each.etag, state, parts.hour_s, None, None, row))
-                    progress[0] += 1
-                    progress[1] += row.records
-                    self._tell(progress[0], len(wanted), progress[1])
+                for (hour_s, _), arrived in groupby(numbered, _arrival):
+                    parts.begin(hour_s)
+                    for row in read_together(
+                        arrived, parts.add, log_format=self._log_format, described=self._described
+                    ):
+                        each = wanted[row.object_id - first_id]
+                        state = "retry" if row.status == "unreadable" or row.unreached else "read"
+                        found.append(Known(row.object_id, each.uri, each.etag, state, parts.hour_s, None, None, row))
+                        progress[0] += 1
+                        progress[1] += row.records
+                        self._tell(progress[0], len(wanted), progress[1])
             return found, parts.staged
 
         with fetched_ahead(stretches) as taken, ThreadPoolExecutor(workers) as pool:

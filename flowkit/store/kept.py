@@ -24,7 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -180,7 +180,7 @@ def read_objects(
     fetched ahead of remote objects. False where some object could not be reached (the ledger says which), or has no
     identity by which it would be known again.
     """
-    from flowkit.parse import read_object
+    from flowkit.parse import read_together
     from flowkit.sources.ahead import fetched_ahead
 
     known = taken_over(before, folder, objects) if before is not None else []
@@ -194,11 +194,9 @@ def read_objects(
     def stretch(place: int, ready: Iterator[tuple[int, Object]]) -> list[LedgerRow]:
         rows = []
         with _Parts(folder, place) as parts:
-            for at, each in ready:
-                if stop.is_set():
-                    break
-                number = wanted[firsts[place] + at][0]
-                row = read_object(each, parts.add, log_format=log_format, described=described, object_id=number)
+            numbered = ((wanted[firsts[place] + at][0], each) for at, each in ready)
+            objects = takewhile(lambda _: not stop.is_set(), numbered)
+            for row in read_together(objects, parts.add, log_format=log_format, described=described):
                 rows.append(row)
                 done[0] += 1
                 done[1] += row.records

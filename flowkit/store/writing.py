@@ -66,19 +66,21 @@ class Staged:
 
 
 def _counts(table: pa.Table, timed: bool) -> Iterator[tuple[int, str, int, int | None, int | None]]:
-    """(object, kind of row, rows, first start, last start) for the rows of a table."""
+    """(object, kind of row, rows, first start, last start), for each run of rows of one object.
+
+    Rows of an object follow each other, so there are few runs. (Grouping would import pandas.)
+    """
     import pyarrow.compute as pc
 
-    ids = pc.min_max(table["object_id"]).as_py()
-    if ids["min"] == ids["max"]:  # what the reader hands on
-        span = pc.min_max(table["start_s"]).as_py() if timed else {"min": None, "max": None}
-        for kind in pc.value_counts(table["row_kind"]).to_pylist():
-            yield ids["min"], kind["values"], kind["counts"], span["min"], span["max"]
-        return
-    wanted = ["object_id", "row_kind", *(["start_s"] if timed else [])]
-    asked = [([], "count_all"), *([("start_s", "min"), ("start_s", "max")] if timed else [])]
-    for one in table.select(wanted).group_by(["object_id", "row_kind"]).aggregate(asked).to_pylist():
-        yield one["object_id"], one["row_kind"], one["count_all"], one.get("start_s_min"), one.get("start_s_max")
+    for batch in table.select(["object_id", "row_kind", *(["start_s"] if timed else [])]).to_batches():
+        runs = pc.run_end_encode(batch["object_id"])
+        first = 0
+        for object_id, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+            rows = batch.slice(first, end - first)
+            first = end
+            span = pc.min_max(rows["start_s"]).as_py() if timed else {"min": None, "max": None}
+            for kind in pc.value_counts(rows["row_kind"]).to_pylist():
+                yield object_id, kind["values"], kind["counts"], span["min"], span["max"]
 
 
 class _Writer:
