@@ -122,7 +122,10 @@ def _number(node: ast.expr | None) -> float | None:
 
 
 def tests_of(module: str, root: Path) -> list[str]:
-    """The test files of a module and of the modules of the room that use it, directly or not."""
+    """The test files of a module and of the modules of the room that use it, directly or not.
+
+    Where none is named after one of them, those that import from the module.
+    """
     sources = {
         path.stem: path.read_text(encoding="utf-8") for path in (root / ROOM).glob("*.py") if path.stem != "__init__"
     }
@@ -136,8 +139,12 @@ def tests_of(module: str, root: Path) -> list[str]:
         users += [name for name, text in sources.items() if imported.search(text)]
     if module == "wording":
         seen = set(sources)
-    files = sorted(f"tests/security/test_{name}.py" for name in seen)
-    return [name for name in files if (root / name).is_file()]
+    named = sorted(f"tests/security/test_{name}.py" for name in seen)
+    imports = re.compile(rf"^from flowkit\.security\.{module} import", re.M)
+    tests = sorted((root / "tests" / "security").glob("test_*.py"))
+    return [name for name in named if (root / name).is_file()] or [
+        str(path.relative_to(root)) for path in tests if imports.search(path.read_text(encoding="utf-8"))
+    ]
 
 
 def copy_of(folder: Path) -> Path:

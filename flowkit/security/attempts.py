@@ -2,7 +2,7 @@
 
 One row per conversation whose initiator is known, TCP or UDP, each byte once. `answered` is 1 where the other side was
 there: it spoke, and not only to refuse. A refusal is a REJECT at either end, silence, or a RST. Without TCP flags a RST
-is known by its shape: as many packets back as forth, none larger than a bare header. REJECT-only logs have refusals
+is known by its shape: bare headers back, as many as went forth or fewer than SYNs did. REJECT-only logs have refusals
 alone, ACCEPT-only logs lack those of security groups; every rule here works on both.
 
 Source and target are the initiator and the responder, turned back where a scan without flags got them turned around,
@@ -42,8 +42,10 @@ RESERVED_BELOW, CLIENTS_FROM = 512, 32_768
 
 share("settled", "contacts")
 
+# Packets of 60 bytes each are SYNs as Linux sends them, tried again: the ACK or RST after an answer has 52 at most.
 _SHAPED = """protocol = 6 AND fwd_flags IS NULL AND rev_flags IS NULL AND rev_packets BETWEEN 1 AND 3
-    AND fwd_packets = rev_packets AND rev_bytes <= 60 * rev_packets
+    AND (fwd_packets = rev_packets OR (fwd_packets > rev_packets AND fwd_bytes = 60 * fwd_packets))
+    AND rev_bytes <= 60 * rev_packets
           """
 _SMALL = """protocol = 6 AND fwd_flags IS NULL AND rev_flags IS NULL AND in_period AND leg = ''
     AND rev_packets BETWEEN 1 AND 3 AND rev_bytes <= 60 * rev_packets

@@ -26,6 +26,12 @@ OUTWARD_COMMON_HOSTS = 500
 #: A source that meets refused hosts on many ports uses many services: where this port has less than one in so many of
 #: its peers, it is peer-to-peer.
 PEERS_PER_HOST = 5
+#: Of the addresses of the internet, one in fifty at most answers on any one port (Durumeric, Wustrow, Halderman,
+#: "ZMap", USENIX Security 2013). Where one in twenty does, the source was told whom to call. (Half of the peers of a
+#: network may be gone, and without TCP flags many of those that answer are left out, as nobody knows who began.)
+KNOWN_PERCENT = 5
+#: Outside hosts that came to the source on the same port: peers, where the source also knows whom it calls.
+CALLERS = 5
 #: Most packets of a probe that was answered: handshake, a banner or a reset, and the end.
 PROBE_PACKETS = 6
 #: Sweeps for so many ports by one source are told as one finding with a list.
@@ -36,7 +42,7 @@ SURE_WALK = 50
 _KEY = "source, protocol, dstport"
 
 # A host counts once per source and port. `rounds` is in how many ten-minute stretches the average refused host was
-# tried.
+# tried. `lone_hosts` are outside, each on a port that the source asks of nobody else.
 _SQL = f"""
 WITH {CONTACTS.strip()}
 , many AS (
@@ -45,9 +51,18 @@ WITH {CONTACTS.strip()}
   SELECT c.* FROM contacts c
   JOIN many m ON m.source = c.source AND m.protocol = c.protocol AND m.dstport = c.dstport
 ), partners AS (
-  SELECT c.source, c.protocol, count(DISTINCT c.dst_id) AS hosts FROM contacts c
-  JOIN (SELECT DISTINCT source, protocol FROM many) m ON m.source = c.source AND m.protocol = c.protocol
-  GROUP BY c.source, c.protocol
+  SELECT source, protocol, count(DISTINCT dst_id) AS hosts, count(DISTINCT CASE WHEN sharing = 1 AND NOT target_inside
+         THEN dst_id END) AS lone_hosts
+  FROM (
+    SELECT c.source, c.protocol, c.dst_id, c.target_inside,
+           count(*) OVER (PARTITION BY c.source, c.protocol, c.dstport) AS sharing
+    FROM contacts c
+    JOIN (SELECT DISTINCT source, protocol FROM many) m ON m.source = c.source AND m.protocol = c.protocol
+  ) AS all_contacts GROUP BY source, protocol
+), callers AS (
+  SELECT c.dst_id, c.protocol, c.dstport, count(*) AS hosts FROM contacts c
+  JOIN many m ON m.source = c.dst_id AND m.protocol = c.protocol AND m.dstport = c.dstport
+  WHERE c.answered = 1 AND NOT c.inside GROUP BY c.dst_id, c.protocol, c.dstport
 ), fresh AS (
   SELECT {_KEY}, max(hosts) AS hosts FROM (
     SELECT {_KEY}, first_s - first_s % 3600 AS hour_s, count(*) AS hosts FROM candidates GROUP BY {_KEY},
@@ -73,6 +88,8 @@ SELECT CASE
          WHEN s.rounds > $most_rounds THEN 'repeated'
          WHEN s.refused_inside >= $min_hosts THEN 'sweep'
          WHEN s.hosts * $peers_per_host < p.hosts THEN 'many services'
+         WHEN s.answered_hosts * 100 >= $known_percent * s.hosts
+           AND (p.lone_hosts >= s.hosts OR COALESCE(g.hosts, 0) >= $callers) THEN 'peers'
          WHEN f.hosts >= $outward_hosts
            AND (COALESCE(k.kind, '') NOT IN ('web', 'infrastructure') OR f.hosts >= $outward_common_hosts)
            THEN 'sweep'
@@ -84,6 +101,7 @@ JOIN walked w ON w.source = s.source AND w.protocol = s.protocol AND w.dstport =
 JOIN fresh f ON f.source = s.source AND f.protocol = s.protocol AND f.dstport = s.dstport
 JOIN hosts h ON h.endpoint_id = s.source
 JOIN partners p ON p.source = s.source AND p.protocol = s.protocol
+LEFT JOIN callers g ON g.dst_id = s.source AND g.protocol = s.protocol AND g.dstport = s.dstport
 LEFT JOIN service_ports k ON k.port = s.dstport AND k.protocol = s.protocol
 ORDER BY CASE WHEN w.walk >= $min_hosts AND s.inside THEN 0 ELSE 1 END, s.hosts DESC, h.address, s.protocol, s.dstport
 LIMIT $top_n
@@ -100,7 +118,8 @@ _CAVEATS = (
 def _bound(keys: str, min_hosts: int, outward_hosts: int, most_rounds: int, top_n: int) -> str:
     return bind(
         _SQL.replace("$keys", keys), min_hosts=min_hosts, outward_hosts=outward_hosts, most_rounds=most_rounds,
-        outward_common_hosts=OUTWARD_COMMON_HOSTS, peers_per_host=PEERS_PER_HOST, relays=RELAYS, top_n=top_n,
+        outward_common_hosts=OUTWARD_COMMON_HOSTS, peers_per_host=PEERS_PER_HOST, known_percent=KNOWN_PERCENT,
+        callers=CALLERS, relays=RELAYS, top_n=top_n,
     )  # fmt: skip
 
 
@@ -114,16 +133,18 @@ def host_sweeps(
     Rows per source, protocol and port with at least `min_hosts` hosts refused, `reading` first: `sweep`; `background`
     (from the internet); `mostly answered`; `repeated` (the same hosts again and again, on average in more than
     `most_rounds` stretches of ten minutes: a poller whose security group rule is missing, not a search); `many
-    services` (outward, and the port is less than a fifth of the source's peers: peer-to-peer); `blocked egress`
-    (outward to web, time and name servers, or slowly: a client whose way out is closed); `many behind one` (a NAT
-    gateway speaks for others).
+    services` (outward, and the port is less than a fifth of the source's peers: peer-to-peer); `peers` (outward, one in
+    twenty answered, and as many hosts again were called on ports of their own, or five came to the source on the same
+    port: peer-to-peer with a usual port, many of whose peers are gone); `blocked egress` (outward to web, time and name
+    servers, or slowly: a client whose way out is closed); `many behind one` (a NAT gateway speaks for others).
 
     `walk` is the sequential test over first contacts as in `port_scans`: refused hosts up, answered ones down. Zeek's
     scan policy draws the line at 25 hosts. A poller, a crawler, a mail server and a resolver reach most of whom they
     call, so their walk stays on the ground. Outward, `outward_hosts` new hosts within an hour are asked for.
 
-    Blind spots: a sweep whose targets mostly answer; ICMP, whose records have no ports. Source: Jung et al., "Fast
-    Portscan Detection Using Sequential Hypothesis Testing", IEEE S&P 2004; Zeek `policy/misc/scan.zeek`.
+    Blind spots: a sweep whose targets mostly answer, or one in twenty of them by a peer-to-peer host; ICMP, whose
+    records have no ports. Source: Jung et al., "Fast Portscan Detection Using Sequential Hypothesis Testing", IEEE S&P
+    2004; Zeek `policy/misc/scan.zeek`.
 
     >>> import flowkit
     >>> flowkit.security.host_sweeps(flowkit.open("sample:")).table.columns[0]

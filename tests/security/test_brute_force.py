@@ -240,6 +240,13 @@ def test_brute_force_from_the_internet_all_day_at_a_monitors_pace_is_low():
     assert severities([*day(2, 60), *quiet(until_s=10_000)]) == ["medium"]
 
 
+@pytest.mark.parametrize(("until_s", "reading"), [(9_700, "steady"), (9_500, "guessing")])
+def test_brute_force_calls_nothing_a_monitor_before_four_hours_are_known(until_s, reading):
+    # a hundred an hour for three hours, in a log of 14,505 seconds and in one of less than 14,400
+    rows = [row for hour in range(3) for row in guesses(100, step_s=36, at_s=3_600 * hour, sport=30_000 + 200 * hour)]
+    assert readings([*rows, *quiet(until_s=until_s)]) == [reading]
+
+
 def test_brute_force_of_mail_must_be_ten_times_more():
     assert severities([*guesses(299, port=993, step_s=3), *quiet()]) == []
     assert severities([*guesses(300, port=993, step_s=3), *quiet()]) == ["medium"]

@@ -160,6 +160,47 @@ def test_host_sweep_outward_is_quiet_on_peer_to_peer():
     assert readings(flows_of([*others[:310], *popular, *quiet()])) == ["sweep"]  # more than a fifth
 
 
+def swarm(refused, answered, *, others=0, callers=0):
+    """Peers on one usual port of which the first are gone, peers on ports of their own, and peers who call back."""
+    rows = sweep(STRANGERS[:refused], port=6881, tcp_flags=2)
+    for place, host in enumerate(STRANGERS[refused : refused + answered]):
+        rows += session(INSIDE, host, 6881, at_s=200 + place, sport=45_000 + place, flags=True)
+    rows += [
+        probe(INSIDE, host, 10_000 + place, at_s=place, srcport=51_000 + place, tcp_flags=2)
+        for place, host in enumerate(STRANGERS[200 : 200 + others])
+    ]
+    for place, host in enumerate(STRANGERS[400 : 400 + callers]):
+        rows += session(host, INSIDE, 6881, at_s=400 + place, sport=46_000 + place, flags=True)
+    return flows_of([*rows, *quiet(flags=True)])
+
+
+@pytest.mark.parametrize(("others", "reading"), [(80, "peers"), (79, "sweep")])
+def test_host_sweep_outward_is_quiet_on_peers_of_which_as_many_have_ports_of_their_own(others, reading):
+    assert readings(swarm(60, 20, others=others)) == [reading]
+
+
+@pytest.mark.parametrize(("callers", "reading"), [(5, "peers"), (4, "sweep")])
+def test_host_sweep_outward_is_quiet_on_peers_of_whom_five_call_back(callers, reading):
+    assert readings(swarm(60, 20, callers=callers)) == [reading]
+
+
+@pytest.mark.parametrize(("refused", "answered", "reading"), [(95, 5, "peers"), (96, 4, "sweep")])
+def test_host_sweep_outward_believes_in_peers_where_one_in_twenty_answers(refused, answered, reading):
+    # a worm on a busy peer-to-peer host, too, meets hardly anybody
+    assert readings(swarm(refused, answered, others=100, callers=20)) == [reading]
+
+
+@pytest.mark.parametrize(("size_bytes", "severities"), [(180, ["high"]), (172, [])])
+def test_host_sweep_without_flags_takes_one_bare_answer_to_three_syns_for_a_reset(size_bytes, severities):
+    # 60 bytes and 60 and 52: an ACK was among them, so the answer was no RST
+    there = [
+        flow(srcaddr=INSIDE, dstaddr=host, srcport=40_000 + place, dstport=23, packets=3, bytes=size_bytes)
+        for place, host in enumerate(HOSTS)
+    ]
+    rows = [*there, *(reply(row, packets=1, bytes=44) for row in there)]
+    assert [one.severity for one in host_sweep(flows_of([*rows, *quiet()]))] == severities
+
+
 def test_host_sweep_leaves_time_servers_alone():
     rows = [
         probe(INSIDE, host, 123, protocol=17, srcport=123, at_s=place) for place, host in enumerate(STRANGERS[:100])
