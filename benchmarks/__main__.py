@@ -66,14 +66,12 @@ def main() -> int:
     bench = Bench(place, options.records, options.runs, options.full, tell=lambda text: print(text, file=sys.stderr))
     try:
         rows = [row for name in options.only for row in TOPICS[name](bench)]
-        used = [bench.logs(name) for name in ("v2", "v5") if bench.made(name)]
+        used = [str(bench.logs(name)) for name in ("v2", "v5") if bench.made(name)]
     finally:
         if not options.keep:
             shutil.rmtree(place)
     print(printed(rows))
-    print(
-        f"\n{'; '.join(map(str, used))}. 60 s, seed 1. {_SETTINGS.format(runs=bench.runs)} {machine()}. `{_command()}`"
-    )
+    print(f"\n{'; '.join(used)}. 60 s, seed 1. {_SETTINGS.format(runs=bench.runs)} {machine()}. `{_command()}`")
     return 1 if any(row.ok is False for row in rows) else 0
 
 
