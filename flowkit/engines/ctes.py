@@ -13,7 +13,7 @@ SHARED: set[str] = set()
 
 
 _NAME = re.compile(r"\s*,?\s*(\w+)\s+AS\s*\(", re.IGNORECASE)
-_TOKEN = re.compile(r"'(?:[^']|'')*'|--[^\n]*|[()]")
+_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|[()]""")
 
 
 def share(*names: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flowkit.engines import bind
-from flowkit.tables.records import DIRECTION, ELECTED_JOIN, ELECTED_WHERE, LATE_JOIN
+from flowkit.tables.records import DIRECTION, ELECTED_JOIN, ELECTED_WHERE, late_parts
 
 __all__ = ["LEGS", "LONG_TUPLES", "SESSIONS", "legs_sql", "or_flags", "sides_sql"]
 
@@ -86,18 +86,15 @@ def legs_sql(*, shares: int, late: bool, overlap: bool, from_s: int | None, to_s
     if from_s is not None:
         where += bind("\n    AND r.start_s >= $from_s AND r.start_s < $to_s", from_s=from_s, to_s=to_s)
 
-    def placed(which: str, late_join: str, late: str) -> str:
-        return (
-            _PLACED.replace("$direction", DIRECTION)
-            .replace("$joins", late_join + (ELECTED_JOIN if overlap else ""))
-            .replace("$where", which + where)
-            .replace("$late", late)
-        )
-
-    both = placed("", "", "FALSE")
-    if late:  # only REJECTs can be late: the many others are spared the join
-        both = placed("\n    AND COALESCE(r.action, '') <> 'REJECT'", "", "FALSE") + "UNION ALL"
-        both += placed("\n    AND r.action = 'REJECT'", LATE_JOIN, "l.observer IS NOT NULL")
+    text = (
+        _PLACED.replace("$direction", DIRECTION)
+        .replace("$joins", "$late_join" + (ELECTED_JOIN if overlap else ""))
+        .replace("$where", f"$which{where}")
+    )
+    both = "UNION ALL".join(
+        text.replace("$which", which).replace("$late_join", join).replace("$late", is_late)
+        for which, join, is_late in late_parts(late)
+    )
     return _LEGS.replace("$placed", both).replace("$shares", str(int(shares)))
 
 

@@ -15,7 +15,6 @@ __all__ = [
     "ELECTED_JOIN",
     "ELECTED_WHERE",
     "GAPS",
-    "LATE_JOIN",
     "LATE_REJECTS",
     "NONE_ELECTED",
     "OUTSIDE",
@@ -23,6 +22,7 @@ __all__ = [
     "SQL_TYPES",
     "WINDOWS",
     "flows_sql",
+    "late_parts",
     "records_sql",
 ]
 
@@ -145,7 +145,7 @@ SELECT r.*, i.network,
        $direction AS direction,
        $late AS late
 FROM records r LEFT JOIN all_interfaces i ON i.observer = r.observer$late_join$elected_join
-WHERE r.status = 'OK'$period$elected
+WHERE r.status = 'OK'$which$period$elected
 """
 
 #: Which way a record goes at its observer: what the log says, else by the observer's own address (rule 4).
@@ -169,6 +169,19 @@ ELECTED_WHERE = """
        OR r.end_s <= e.log_first_s OR r.start_s >= e.log_last_s)"""
 
 
+def late_parts(late: bool) -> tuple[tuple[str, str, str], ...]:
+    """Records (alias `r`) in parts by whether they can be late: condition, join, and what says that one is (`l`).
+
+    Only REJECTs can be: where there are late ones, the many other records are spared the join.
+    """
+    if not late:
+        return (("", "", "FALSE"),)
+    return (
+        ("\n  AND COALESCE(r.action, '') <> 'REJECT'", "", "FALSE"),
+        ("\n  AND r.action = 'REJECT'", LATE_JOIN, "l.observer IS NOT NULL"),
+    )
+
+
 def flows_sql(*, late: bool, overlap: bool, since_s: int | None, until_s: int | None) -> str:
     """`flows` as a query. The joins for late REJECTs and for the election are left out where there are none.
 
@@ -177,24 +190,15 @@ def flows_sql(*, late: bool, overlap: bool, since_s: int | None, until_s: int | 
     period = ""
     if since_s is not None:
         period = bind("\n  AND r.start_s >= $since_s AND r.start_s < $until_s", since_s=since_s, until_s=until_s)
-
-    def of(which: str, late_join: str, late: str) -> str:
-        return (
-            _FLOWS.replace("$direction", DIRECTION)
-            .replace("$late_join", late_join)
-            .replace("$elected_join", ELECTED_JOIN if overlap else "")
-            .replace("$late", late)
-            .replace("$period", f"{which}{period}")
-            .replace("$elected", ELECTED_WHERE if overlap else "")
-        )
-
-    if not late:
-        return of("", "", "FALSE")
-    # Only REJECTs can be late: the many others are spared the join.
-    return (
-        of("\n  AND COALESCE(r.action, '') <> 'REJECT'", "", "FALSE")
-        + "UNION ALL"
-        + of("\n  AND r.action = 'REJECT'", LATE_JOIN, "l.observer IS NOT NULL")
+    text = (
+        _FLOWS.replace("$direction", DIRECTION)
+        .replace("$elected_join", ELECTED_JOIN if overlap else "")
+        .replace("$period", period)
+        .replace("$elected", ELECTED_WHERE if overlap else "")
+    )
+    return "UNION ALL".join(
+        text.replace("$which", which).replace("$late_join", join).replace("$late", is_late)
+        for which, join, is_late in late_parts(late)
     )
 
 
