@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-__all__ = ["SHARED", "joined", "parted", "share"]
+__all__ = ["SHARED", "joined", "matching", "parted", "share"]
 
 #: Names of expressions that several queries begin with. Their rows are kept for the next query with the same text up to
 #: there (`Flows.arrow`).
@@ -47,6 +47,15 @@ def joined(ctes: Mapping[str, str], rest: str) -> str:
     """
     named = ",\n".join(f"{name} AS (\n{body}\n)" for name, body in ctes.items())
     return f"WITH {named}\n{rest}" if ctes else rest
+
+
+def matching(names: str, one: str, other: str) -> str:
+    """That two relations agree in columns, as a join needs it; `names` as in a SELECT.
+
+    >>> matching("a, b", "l", "r")
+    'l.a = r.a AND l.b = r.b'
+    """
+    return " AND ".join(f"{one}.{name} = {other}.{name}" for name in names.split(", "))
 
 
 def _closing(text: str, at: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flowkit.engines import bind
-from flowkit.engines.ctes import share
+from flowkit.engines.ctes import matching, share
 from flowkit.finding import Finding, finding_id, iso
 from flowkit.question import Answer, question
 from flowkit.security.wording import count_of, host, look_up, rows_of, service
@@ -47,7 +47,7 @@ _KEY = "src_id, dst_id, protocol, dstport"
 
 
 def _on(one: str, other: str) -> str:
-    return " AND ".join(f"{one}.{name} = {other}.{name}" for name in _KEY.split(", "))
+    return matching(_KEY, one, other)
 
 
 def _of(alias: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowkit.engines import bind
+from flowkit.engines.ctes import matching
 from flowkit.finding import Finding, finding_id, iso
 from flowkit.question import Answer, question
 from flowkit.security.attempts import ATTEMPTS, CONTACTS, RELAYS, REPEATED_ROUNDS
@@ -33,10 +34,6 @@ MIN_LOW_PORTS = 5
 
 _CROWD = "shape, target, protocol, port, inside"
 _HOUR = f"{_CROWD}, phase, hour_s"
-
-
-def _on(names: str, one: str, other: str) -> str:
-    return " AND ".join(f"{one}.{name} = {other}.{name}" for name in names.split(", "))
 
 
 # A crowd is looked for at one target (its items are ports) and inside on one port of one /24 (its items are hosts).
@@ -74,8 +71,8 @@ WITH {CONTACTS.strip()}
        * CASE WHEN NOT inside THEN $outside_ports WHEN shape = 'ports' THEN $inside_ports ELSE $inside_hosts END
 ), told AS (
   SELECT t.* FROM timed t
-  JOIN hours h ON {_on(_HOUR, "h", "t")}
-  JOIN members m ON {_on(_HOUR, "m", "t")} AND m.source = t.source
+  JOIN hours h ON {matching(_HOUR, "h", "t")}
+  JOIN members m ON {matching(_HOUR, "m", "t")} AND m.source = t.source
 ), busy AS (
   SELECT {_HOUR} FROM told GROUP BY {_HOUR}
   HAVING count(DISTINCT item) >= CASE WHEN NOT inside THEN $outside_ports WHEN shape = 'ports' THEN $inside_ports
@@ -86,7 +83,7 @@ WITH {CONTACTS.strip()}
 ), crowds AS (
   SELECT DISTINCT {", ".join(f"t.{name}" for name in _CROWD.split(", "))}, t.source, t.dst_id, t.dstport, t.first_s,
          t.last_s
-  FROM told t JOIN busy b ON {_on(_HOUR, "b", "t")}
+  FROM told t JOIN busy b ON {matching(_HOUR, "b", "t")}
 )
 """
 

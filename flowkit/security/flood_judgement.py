@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowkit.engines.ctes import share
+from flowkit.engines.ctes import matching, share
 from flowkit.security.flood_traffic import BIN_S, COUNTS, FLOOD_TRAFFIC
 
 __all__ = ["FLOODS", "MANY_SOURCES"]
@@ -34,7 +34,7 @@ _KEY = "kind, key_id, key_port"
 
 
 def _on(one: str, other: str, *more: str) -> str:
-    return " AND ".join(f"{one}.{name} = {other}.{name}" for name in ("kind", "key_id", "key_port", *more))
+    return matching(", ".join((_KEY, *more)), one, other)
 
 
 _LOUD = " ".join(f"WHEN '{kind}' THEN {least}" for kind, least in _LEAST.items())

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowkit.engines import bind
+from flowkit.engines.ctes import matching
 from flowkit.finding import Finding, finding_id, iso
 from flowkit.question import Answer, question
 from flowkit.security.attempts import ATTEMPTS
@@ -39,10 +40,6 @@ _KEY = "shape, hub, dstport, inside"
 _HOUR = f"{_KEY}, phase, hour_s"
 
 
-def _on(names: str, one: str, other: str) -> str:
-    return " AND ".join(f"{one}.{name} = {other}.{name}" for name in names.split(", "))
-
-
 # `hub` is the target that many sources share (shape `sources`, from the internet only: inside, clients look the same)
 # or the source of many targets (shape `targets`), `other` the far side.
 _FOUND = f"""
@@ -71,7 +68,7 @@ WITH {ATTEMPTS}
          row_number() OVER (PARTITION BY t.shape, t.hub, t.dstport, t.inside ORDER BY t.size_bytes, t.start_s, t.other,
                             t.srcport) AS hub_place,
          count(*) OVER (PARTITION BY t.shape, t.hub, t.dstport, t.inside) AS hub_tries
-  FROM tries t JOIN told o ON {_on(_KEY, "o", "t")}
+  FROM tries t JOIN told o ON {matching(_KEY, "o", "t")}
 ), sized AS (
   SELECT {_KEY}, CAST(max(CASE WHEN hub_place * 4 <= hub_tries + 3 THEN size_bytes END) AS BIGINT) AS p25_bytes,
          CAST(max(CASE WHEN hub_place * 2 <= hub_tries + 1 THEN size_bytes END) AS BIGINT) AS p50_bytes,
@@ -104,7 +101,7 @@ SELECT CASE WHEN (z.p75_bytes - z.p25_bytes) * 100 > $spread_percent * z.p50_byt
        CAST(sum(m.tried) AS BIGINT) AS attempts, max(m.most_in_an_hour) AS most_in_an_hour, z.p50_bytes,
        z.p75_bytes - z.p25_bytes AS spread_bytes, CAST(sum(m.sessions) AS BIGINT) AS sessions,
        min(m.first_s) AS first_s, max(m.last_s) AS last_s$keys
-FROM members m JOIN sized z ON {_on(_KEY, "z", "m")}
+FROM members m JOIN sized z ON {matching(_KEY, "z", "m")}
 GROUP BY m.shape, m.inside, m.hub, m.dstport, z.p25_bytes, z.p50_bytes, z.p75_bytes
 ORDER BY attempts DESC, m.dstport, m.shape, srcaddr, dstaddr
 LIMIT $top_n
